@@ -1,0 +1,312 @@
+"""Checks a store against its own promises: numbers without gaps, the hash chain, decisions made again.
+
+Nothing is taken on trust: each history is folded anew and each decision is made again from its cause with
+the rulebook that it cites, and compared byte for byte.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+from msgspec import Struct, field
+
+from domain.catalogue import Fact
+from domain.chain import genesis, link
+from domain.clock import to_micros
+from domain.codec import encode_body, restored
+from domain.customer import Customer, evolve
+from domain.errors import TidingsError
+from domain.events import HANDED_OVER, Event, MessageSending, MessageSuppressed, TimerFired, is_input
+from domain.ports import History, StoredEvent, StoredHead
+from journeys.engine import decide
+from journeys.rulebook import Rules
+
+Prepare = Callable[[Customer, str, Rules], MessageSending | MessageSuppressed]
+Progress = Callable[[int], None]
+_STEP = 1_000
+AUTHORED = 0
+NO_RULEBOOK = 0
+
+
+class Finding(Struct, frozen=True):
+    """One broken promise with its place; ``code`` and ``values`` make its sentence.
+
+    ``seq`` is the place in the partition, ``version`` the one in the customer's history; 0 where the
+    promise is about the partition or the customer as a whole.
+    """
+
+    code: str
+    partition: int
+    seq: int
+    subject: str
+    version: int
+    values: dict[str, object] = {}
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether a decision differs; every other finding breaks the record itself."""
+        return self.code.startswith("audit.decision")
+
+
+class Verified(Struct):
+    """What was checked and what was found."""
+
+    customers: int = 0
+    events: int = 0
+    replayed: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def differences(self) -> int:
+        """Decisions that come out otherwise when they are made again."""
+        return sum(finding.is_difference for finding in self.findings)
+
+    @property
+    def chain_breaks(self) -> int:
+        """Broken promises of the record: gaps, altered or missing entries, ends that do not fit."""
+        return len(self.findings) - self.differences
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+def verify(
+    history: History, rulebooks: Mapping[int, Rules], prepare: Prepare, *, progress: Progress
+) -> Verified:
+    """Everything in the store; ``progress`` is told the number of events gone through.
+
+    ``prepare`` makes the last decision on a requested message again, with the words that would leave.
+    """
+    verified = Verified()
+    digests = _verify_rulebooks(history, verified)
+    for partition in (AUTHORED, *history.customer_partitions()):
+        cited = {NO_RULEBOOK: ""} if partition == AUTHORED else digests
+        _Partition(history, partition, rulebooks, cited, prepare, verified).go_through(progress)
+    return verified
+
+
+def _verify_rulebooks(history: History, verified: Verified) -> dict[int, str]:
+    """The digests that events may cite, by number; a rulebook's bytes must be those that its digest names."""
+    digests: dict[int, str] = {}
+    for number, stored in history.rulebooks().items():
+        digests[number] = stored.digest
+        found = sha256(stored.body).hexdigest()
+        if found != stored.digest:
+            values: dict[str, object] = {"number": number, "found": found, "expected": stored.digest}
+            verified.findings.append(Finding("audit.rulebook_altered", AUTHORED, 0, "", 0, values))
+    return digests
+
+
+class _Trail(Struct):
+    """One customer on the way: state, the last entry seen, and the decisions that must come next."""
+
+    customer: Customer
+    head: StoredHead
+    expected: deque[Event]
+    followed: bool = True
+
+
+class _Partition:
+    def __init__(
+        self,
+        history: History,
+        partition: int,
+        rulebooks: Mapping[int, Rules],
+        digests: Mapping[int, str],
+        prepare: Prepare,
+        verified: Verified,
+    ) -> None:
+        self._history = history
+        self._partition = partition
+        self._rulebooks = rulebooks
+        self._prepare = prepare
+        self._verified = verified
+        self._digests = digests
+        self._subjects = history.subjects(partition)
+        self._trails: dict[int, _Trail] = {}
+        self._told: set[int] = set()
+
+    def go_through(self, progress: Progress) -> None:
+        last = 0
+        for stored in self._history.events(self._partition):
+            self._verified.events += 1
+            if self._verified.events % _STEP == 0:
+                progress(self._verified.events)
+            if stored.seq != last + 1:
+                values: dict[str, object] = {"first": last + 1, "last": stored.seq - 1}
+                self._find("audit.seq_missing", stored, values)
+            last = stored.seq
+            self._check(stored)
+        self._check_ends(last)
+        self._verified.customers += len(self._trails) if self._partition != AUTHORED else 0
+
+    def _check(self, stored: StoredEvent) -> None:
+        subject = self._subjects.get(stored.stream)
+        if subject is None:
+            self._find("audit.unknown_stream", stored, {"stream": stored.stream})
+            return
+        trail = self._trails.get(stored.stream)
+        if trail is None:
+            trail = _Trail(Customer(subject), StoredHead(0, 0, genesis(subject)), deque())
+            # Authored objects are made by people: there is nothing to decide again.
+            trail.followed = self._partition != AUTHORED
+            self._trails[stored.stream] = trail
+        whole = self._check_link(trail, stored)
+        trail.head = StoredHead(stored.version, stored.seq, stored.hash)
+        if trail.followed and whole:
+            self._follow(trail, stored)
+        else:
+            trail.followed = False
+
+    def _check_link(self, trail: _Trail, stored: StoredEvent) -> bool:
+        """Whether the entry follows the last one of its history, unaltered."""
+        if stored.version != trail.head.version + 1:
+            values: dict[str, object] = {"expected": trail.head.version + 1, "found": stored.version}
+            self._find("audit.version_gap", stored, values)
+        if stored.prev != trail.head.seq:
+            self._find("audit.wrong_prev", stored, {"expected": trail.head.seq, "found": stored.prev})
+        digest = self._digests.get(stored.rulebook)
+        if digest is None:
+            self._find("audit.unknown_rulebook", stored, {"number": stored.rulebook})
+            return False
+        hash_ = link(
+            trail.head.hash,
+            version=stored.version,
+            kind=stored.kind,
+            occurred_at=stored.occurred_at,
+            recorded_at=stored.recorded_at,
+            cause=stored.cause,
+            rulebook=digest,
+            body=stored.body,
+        )
+        if hash_ != stored.hash:
+            self._find("audit.hash_differs", stored, {"kind": stored.kind})
+            return False
+        return stored.version == trail.head.version + 1
+
+    def _follow(self, trail: _Trail, stored: StoredEvent) -> None:
+        """Fold the entry in; where it is a decision, make it again first."""
+        try:
+            event = restored(stored)
+            if is_input(event.kind):
+                self._take_input(trail, event, stored)
+            elif event.kind in HANDED_OVER:
+                self._prepare_again(trail, event, stored)
+            else:
+                self._compare(trail, trail.expected.popleft() if trail.expected else None, stored)
+                trail.customer = evolve(trail.customer, event)
+        except TidingsError as error:
+            self._find("audit.unreadable", stored, {"reason": str(error)})
+            trail.followed = False
+        except (KeyError, StopIteration, AssertionError) as error:
+            # The entry refers to what the history never had, so nothing after it can be followed.
+            self._find("audit.decision_impossible", stored, {"kind": stored.kind, "reason": repr(error)})
+            trail.followed = False
+
+    def _take_input(self, trail: _Trail, event: Event, stored: StoredEvent) -> None:
+        self._miss(trail, stored)
+        due = trail.customer.next_timer
+        if isinstance(event.body, TimerFired):
+            if due != (event.body.due_at, event.body.timer):
+                values: dict[str, object] = {"found": event.body.timer, "expected": due[1] if due else "-"}
+                self._find("audit.decision_timer_differs", stored, values)
+        elif event.cause == 0 and due is not None and due[0] < event.occurred_at:
+            values = {"timer": due[1], "due_at": due[0].isoformat()}
+            self._find("audit.decision_timer_missing", stored, values)
+        if isinstance(event.body, Fact):
+            self._check_once(event.body, stored)
+        trail.customer = evolve(trail.customer, event)
+        rules = self._rulebooks[stored.rulebook]
+        trail.expected = deque(decide(trail.customer, event, rules, event.recorded_at).events)
+
+    def _check_once(self, fact: Fact, stored: StoredEvent) -> None:
+        # Eight bytes of a digest for each fact keep a partition of many millions in memory.
+        identity = sha256(f"{fact.source}\x00{fact.id}".encode()).digest()[:8]
+        key = int.from_bytes(identity, "big")
+        if key in self._told:
+            self._find("audit.fact_twice", stored, {"source": fact.source, "id": fact.id})
+        self._told.add(key)
+
+    def _prepare_again(self, trail: _Trail, event: Event, stored: StoredEvent) -> None:
+        self._miss(trail, stored)
+        assert isinstance(event.body, MessageSending | MessageSuppressed)  # noqa: S101 - by its kind
+        message = event.body.message
+        cause = trail.customer.messages[message].requested_version
+        body = self._prepare(trail.customer, message, self._rulebooks[stored.rulebook])
+        kind = "message.sending/1" if isinstance(body, MessageSending) else "message.suppressed/1"
+        at = trail.customer.clock_at if event.recorded_at < trail.customer.clock_at else event.recorded_at
+        self._compare(trail, Event(trail.customer.version + 1, kind, at, at, cause, body), stored)
+        trail.customer = evolve(trail.customer, event)
+
+    def _compare(self, trail: _Trail, expected: Event | None, stored: StoredEvent) -> None:
+        self._verified.replayed += 1
+        if expected is None:
+            self._find("audit.decision_unfounded", stored, {"kind": stored.kind})
+            trail.followed = False
+            return
+        made = _comparable(expected)
+        found = (
+            stored.version,
+            stored.kind,
+            stored.occurred_at,
+            stored.recorded_at,
+            stored.cause,
+            stored.body,
+        )
+        if made != found:
+            values: dict[str, object] = {
+                "expected": f"{expected.kind} {made[-1].decode()}",
+                "found": f"{stored.kind} {stored.body.decode(errors='replace')}",
+            }
+            self._find("audit.decision_differs", stored, values)
+            trail.followed = False
+
+    def _miss(self, trail: _Trail, stored: StoredEvent) -> None:
+        """Decisions that should have come before this entry and did not."""
+        for event in trail.expected:
+            self._find("audit.decision_missing", stored, {"kind": event.kind})
+        trail.expected = deque()
+
+    def _check_ends(self, last: int) -> None:
+        """The partition and every history end where the store says that they end."""
+        claimed = self._history.last_seq(self._partition)
+        if claimed != last:
+            values: dict[str, object] = {"expected": claimed, "found": last}
+            self._verified.findings.append(
+                Finding("audit.partition_cut", self._partition, last, "", 0, values)
+            )
+        heads = self._history.heads(self._partition)
+        for stream, trail in self._trails.items():
+            if trail.expected and trail.followed:
+                self._end("audit.decision_missing", stream, {"kind": trail.expected[0].kind})
+            if heads.get(stream) != trail.head:
+                self._end("audit.head_differs", stream, {})
+        for stream in sorted(heads.keys() - self._trails.keys()):
+            self._end("audit.history_missing", stream, {})
+
+    def _end(self, code: str, stream: int, values: dict[str, object]) -> None:
+        trail = self._trails.get(stream)
+        head = trail.head if trail else StoredHead(0, 0, b"")
+        subject = self._subjects.get(stream, f"#{stream}")
+        self._verified.findings.append(
+            Finding(code, self._partition, head.seq, subject, head.version, values)
+        )
+
+    def _find(self, code: str, stored: StoredEvent, values: dict[str, object]) -> None:
+        subject = self._subjects.get(stored.stream, f"#{stored.stream}")
+        self._verified.findings.append(
+            Finding(code, self._partition, stored.seq, subject, stored.version, values)
+        )
+
+
+def _comparable(event: Event) -> tuple[int, str, int, int, int, bytes]:
+    return (
+        event.version,
+        event.kind,
+        to_micros(event.occurred_at),
+        to_micros(event.recorded_at),
+        event.cause,
+        encode_body(event.body),
+    )

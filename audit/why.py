@@ -1,0 +1,136 @@
+"""Why a message was sent or was not: the causes back to the first, each as a sentence's code and values."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from domain.clock import to_micros
+from domain.errors import NotFound, StoreCorrupt
+from domain.events import (
+    AdmissionRefused,
+    EnrolmentStarted,
+    Event,
+    MessageRequested,
+    MessageSending,
+    MessageSuppressed,
+    TimerFired,
+    TimersPlanned,
+    Values,
+    status_of,
+)
+
+
+class Link(Struct, frozen=True):
+    """One event in a chain of causes; instants are microseconds since 1970."""
+
+    version: int
+    kind: str
+    occurred_at: int
+    recorded_at: int
+    values: dict[str, object]
+
+
+class Explanation(Struct, frozen=True):
+    """A message, what became of it and why. ``rule`` and ``values`` are those of a refusal.
+
+    ``chain`` leads from the first cause to the message's last event.
+    """
+
+    message: str
+    customer: str
+    journey: str
+    version: int
+    step: str
+    template: str
+    template_version: int
+    purpose: str
+    topic: str
+    channel: str | None
+    status: str
+    rule: str | None
+    values: Values
+    chain: list[Link]
+
+
+def explain(subject: str, history: Sequence[Event], message: str) -> Explanation:
+    """Why ``message`` was or was not sent, from the customer's whole history, told from its beginning.
+
+    Raises NotFound where the history knows no such message.
+    """
+    life = [event for event in history if getattr(event.body, "message", None) == message]
+    if not life or not isinstance(request := life[0].body, MessageRequested):
+        raise NotFound("message.unknown", message=message)
+    last = life[-1]
+    refusal = next((event.body for event in life if isinstance(event.body, MessageSuppressed)), None)
+    return Explanation(
+        message=message,
+        customer=subject,
+        journey=request.journey,
+        version=request.version,
+        step=request.step,
+        template=request.template,
+        template_version=request.template_version,
+        purpose=request.purpose,
+        topic=request.topic,
+        channel=_channel(life),
+        status=status_of(last.kind),
+        rule=refusal.rule if refusal else None,
+        values=refusal.values if refusal else {},
+        chain=[_link(event) for event in causes(history, last)],
+    )
+
+
+def causes(history: Sequence[Event], event: Event) -> list[Event]:
+    """The event and what led to it, the first cause first. Raises StoreCorrupt for a missing cause."""
+    chain = [event]
+    while (cause := chain[-1].cause) != 0:
+        if not 0 < cause < chain[-1].version or history[cause - 1].version != cause:
+            raise StoreCorrupt("store.cause_missing", version=chain[-1].version, cause=cause)
+        chain.append(history[cause - 1])
+    return chain[::-1]
+
+
+def _channel(life: Sequence[Event]) -> str | None:
+    judged = [event.body for event in life if isinstance(event.body, MessageSending | MessageSuppressed)]
+    return judged[-1].channel if judged else None
+
+
+def _link(event: Event) -> Link:
+    return Link(
+        event.version,
+        event.kind,
+        to_micros(event.occurred_at),
+        to_micros(event.recorded_at),
+        telling(event),
+    )
+
+
+def telling(event: Event) -> dict[str, object]:
+    """The values of an event that its sentence may use; none of them names the person."""
+    match event.body:
+        case TimerFired() as body:
+            return {"timer": body.timer, "due_at": body.due_at.isoformat()}
+        case TimersPlanned() as body:
+            due = ", ".join(f"{name} {at.isoformat()}" for name, at in body.due.items())
+            return {"due": due, "dropped": ", ".join(body.dropped), "reason": body.reason}
+        case EnrolmentStarted() as body:
+            entry = ", ".join(f"{name}={value}" for name, value in body.entry.items())
+            return {"journey": body.journey, "version": body.version, "key": body.key, "entry": entry}
+        case AdmissionRefused() as body:
+            return {"journey": body.journey, "version": body.version, "rule": body.rule, **body.values}
+        case MessageSuppressed() as body:
+            return {"channel": body.channel, "rule": body.rule, **body.values}
+        case body:
+            return {name: _plain(value) for name, value in _public(body).items()}
+
+
+_PERSONAL = {"given_name", "family_name", "email", "phone", "device", "birth_date", "address", "text"}
+
+
+def _public(body: Struct) -> dict[str, object]:
+    hidden = {*_PERSONAL, "variables"}
+    return {name: getattr(body, name) for name in body.__struct_fields__ if name not in hidden}
+
+
+def _plain(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""One adapter for each way out; every adapter speaks the protocol of ``base``."""

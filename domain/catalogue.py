@@ -1,0 +1,267 @@
+"""The facts that a bank or a channel tells us, each under its literal, versioned name.
+
+A name's meaning never changes: new fields get defaults, another meaning gets another version. Fields
+marked ``Personal`` identify a person and are kept under that person's own key.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+PERSONAL = Meta(extra={"personal": True})
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
+PersonalDate = Annotated[date, PERSONAL]
+
+Purpose = Literal["marketing", "care", "service", "regulatory"]
+ChannelName = Literal["email", "sms", "push"]
+HoldingKind = Literal["term_deposit", "wealth_product", "fund", "loan", "policy", "card"]
+HoldReason = Literal["bereavement", "hardship", "dispute", "fraud"]
+
+
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
+    """What happened, told by ``source`` under its own ``id``; the pair is never used twice."""
+
+    source: Text
+    id: Text
+
+
+class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
+    birth_date: PersonalDate | None = None
+    given_name: PersonalText | None = None
+    family_name: PersonalText | None = None
+    language: Text = "en"
+    zone: Text = "UTC"
+    zone_source: Text = "customer"
+    region: Text | None = None
+    email: PersonalText | None = None
+    phone: PersonalText | None = None
+    device: PersonalText | None = None
+
+
+class CustomerChanged(Fact, frozen=True, kw_only=True, gc=False):
+    """Only the fields that are given change; an empty text takes an address away."""
+
+    birth_date: PersonalDate | None = None
+    given_name: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+    family_name: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+    language: Text | None = None
+    zone: Text | None = None
+    zone_source: Text | None = None
+    region: Text | None = None
+    email: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+    phone: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+    device: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+
+
+class CustomerMerged(Fact, frozen=True, kw_only=True, gc=False):
+    """This customer is the same person as ``into``, who goes on; nothing more is said to this one."""
+
+    into: Text
+
+
+class CustomerErased(Fact, frozen=True, kw_only=True, gc=False):
+    """The person asked to be forgotten; nothing more is said to them."""
+
+    reason: Text = "request"
+
+
+class ConsentGranted(Fact, frozen=True, kw_only=True, gc=False):
+    """``*`` stands for every channel or topic. Provenance says how the consent was given."""
+
+    purpose: Purpose = "marketing"
+    channel: Text = "*"
+    topic: Text = "*"
+    provenance: Text
+    text_version: Text | None = None
+
+
+class ConsentWithdrawn(Fact, frozen=True, kw_only=True, gc=False):
+    purpose: Purpose = "marketing"
+    channel: Text = "*"
+    topic: Text = "*"
+    provenance: Text
+
+
+class AccountOpened(Fact, frozen=True, kw_only=True, gc=False):
+    account: Text
+    product: Text | None = None
+
+
+class AccountClosed(Fact, frozen=True, kw_only=True, gc=False):
+    account: Text
+
+
+class HoldingOpened(Fact, frozen=True, kw_only=True, gc=False):
+    """A contract of the customer. ``amount`` in ``currency``; ``matures_on`` where it has a term."""
+
+    holding: Text
+    kind: HoldingKind
+    product: Text | None = None
+    amount: Decimal | None = None
+    currency: Text | None = None
+    matures_on: date | None = None
+
+
+class HoldingChanged(Fact, frozen=True, kw_only=True, gc=False):
+    """Only the fields that are given change."""
+
+    holding: Text
+    product: Text | None = None
+    amount: Decimal | None = None
+    matures_on: date | None = None
+
+
+class HoldingClosed(Fact, frozen=True, kw_only=True, gc=False):
+    holding: Text
+
+
+class BalanceRecorded(Fact, frozen=True, kw_only=True, gc=False):
+    """Assets of one account at the time of the fact, in ``currency``."""
+
+    account: Text
+    amount: Decimal
+    currency: Text | None = None
+
+
+class TransactionPosted(Fact, frozen=True, kw_only=True, gc=False):
+    """``amount`` in ``currency``, negative when money leaves the account."""
+
+    account: Text
+    amount: Decimal
+    currency: Text | None = None
+    category: Text | None = None
+
+
+class SessionStarted(Fact, frozen=True, kw_only=True, gc=False):
+    channel: Text
+
+
+class PageViewed(Fact, frozen=True, kw_only=True, gc=False):
+    page: Text
+
+
+class RiskAssessed(Fact, frozen=True, kw_only=True, gc=False):
+    level: Annotated[int, Meta(ge=1, le=5)]
+    valid_until: date | None = None
+
+
+class ComplaintFiled(Fact, frozen=True, kw_only=True, gc=False):
+    complaint: Text
+    topic: Text | None = None
+
+
+class ComplaintResolved(Fact, frozen=True, kw_only=True, gc=False):
+    complaint: Text
+
+
+class SurveyAnswered(Fact, frozen=True, kw_only=True, gc=False):
+    survey: Text
+    score: int | None = None
+
+
+class FeedbackGiven(Fact, frozen=True, kw_only=True, gc=False):
+    topic: Text
+    score: int | None = None
+
+
+class LossIncurred(Fact, frozen=True, kw_only=True, gc=False):
+    holding: Text
+    amount: Decimal
+
+
+class PointsChanged(Fact, frozen=True, kw_only=True, gc=False):
+    amount: int
+    balance: int
+
+
+class CareHoldPlaced(Fact, frozen=True, kw_only=True, gc=False):
+    """Marketing and greetings stop everywhere until it is lifted."""
+
+    reason: HoldReason
+
+
+class CareHoldLifted(Fact, frozen=True, kw_only=True, gc=False):
+    reason: HoldReason
+
+
+class ContactBounced(Fact, frozen=True, kw_only=True, gc=False):
+    """A permanent failure of this address; nothing more is sent to it."""
+
+    channel: ChannelName
+    address: PersonalText
+
+
+class ContactComplained(Fact, frozen=True, kw_only=True, gc=False):
+    channel: ChannelName
+    address: PersonalText
+
+
+class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
+    channel: ChannelName
+    text: PersonalText
+
+
+class CustomFact(Fact, frozen=True, kw_only=True, gc=False):
+    """A bank's own fact, ``x.<name>/<version>``; journeys may start on it."""
+
+    data: dict[str, str | int | bool | None] = {}
+
+
+class Envelope(Struct, frozen=True, gc=False):
+    """A fact with its name, whom it is about and when it happened (aware UTC)."""
+
+    kind: str
+    subject: str
+    occurred_at: datetime
+    fact: Fact
+
+
+FACTS: dict[str, type[Fact]] = {
+    "customer.registered/1": CustomerRegistered,
+    "customer.changed/1": CustomerChanged,
+    "customer.merged/1": CustomerMerged,
+    "customer.erased/1": CustomerErased,
+    "consent.granted/1": ConsentGranted,
+    "consent.withdrawn/1": ConsentWithdrawn,
+    "account.opened/1": AccountOpened,
+    "account.closed/1": AccountClosed,
+    "holding.opened/1": HoldingOpened,
+    "holding.changed/1": HoldingChanged,
+    "holding.closed/1": HoldingClosed,
+    "balance.recorded/1": BalanceRecorded,
+    "transaction.posted/1": TransactionPosted,
+    "session.started/1": SessionStarted,
+    "page.viewed/1": PageViewed,
+    "risk.assessed/1": RiskAssessed,
+    "complaint.filed/1": ComplaintFiled,
+    "complaint.resolved/1": ComplaintResolved,
+    "survey.answered/1": SurveyAnswered,
+    "feedback.given/1": FeedbackGiven,
+    "loss.incurred/1": LossIncurred,
+    "points.changed/1": PointsChanged,
+    "care_hold.placed/1": CareHoldPlaced,
+    "care_hold.lifted/1": CareHoldLifted,
+    "contact.bounced/1": ContactBounced,
+    "contact.complained/1": ContactComplained,
+    "contact.replied/1": ContactReplied,
+}
+
+_RANKS = {"account": 1, "holding": 2, "transaction": 3, "balance": 4}
+_WHO_FIRST = ("customer", "consent", "care_hold", "risk")
+
+
+def fact_type(kind: str) -> type[Fact] | None:
+    """The type of a fact's data by its literal name; None for a name that nobody knows."""
+    known = FACTS.get(kind)
+    if known is None and kind.startswith("x.") and kind.partition("/")[2].isdigit():
+        return CustomFact
+    return known
+
+
+def rank_of(kind: str) -> int:
+    """Where a fact stands among those of the same instant: who somebody is comes before what they did."""
+    concept = kind.partition(".")[0]
+    return 0 if concept in _WHO_FIRST else _RANKS.get(concept, 5)

@@ -1,0 +1,87 @@
+"""Instants and calendar days. Every instant is aware UTC; a wall clock needs its zone's name."""
+
+import calendar
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+LeapDayRule = Literal["feb-28", "mar-1"]
+
+
+def to_micros(at: datetime) -> int:
+    """Microseconds since 1970 of an aware instant; the form in which stores keep and order time."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The aware UTC instant that ``to_micros`` turned into a number."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> ZoneInfo:
+    """The zone by its IANA name. Raises ZoneInfoNotFoundError or ValueError for an unknown one."""
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=65536)
+def at_local(day: date, at: time, zone: str) -> datetime:
+    """The instant, in UTC, when the wall clock of ``zone`` shows ``at`` on ``day``.
+
+    A time skipped by a clock change is read with the offset before it; a time that
+    occurs twice means the first. Raises ZoneInfoNotFoundError for an unknown zone.
+    Source: RFC 5545 section 3.3.5, form 3 (local time with time zone reference).
+    """
+    return datetime.combine(day, at, zone_of(zone)).astimezone(UTC)
+
+
+def local_day(at: datetime, zone: str) -> date:
+    """The calendar day that the wall clock of ``zone`` shows at this instant."""
+    return at.astimezone(zone_of(zone)).date()
+
+
+def first_at_local(after: datetime, *, days: int, at: time, zone: str) -> datetime:
+    """The first instant at which ``zone``'s wall clock shows ``at`` and ``days`` whole days have passed.
+
+    Days are counted on the wall clock, so a clock change in between moves nothing.
+    """
+    wall = after.astimezone(zone_of(zone))
+    day = wall.date() + timedelta(days=days)
+    return at_local(day if wall.time() <= at else day + timedelta(days=1), at, zone)
+
+
+def in_year(day: date, year: int, *, leap_day: LeapDayRule) -> date:
+    """The anniversary of ``day`` in ``year``; 29 February follows the rule in common years."""
+    if (day.month, day.day) == (2, 29) and not calendar.isleap(year):
+        return date(year, 2, 28) if leap_day == "feb-28" else date(year, 3, 1)
+    return day.replace(year=year)
+
+
+def next_anniversary(
+    day: date, *, not_before: datetime, at: time, zone: str, leap_day: LeapDayRule
+) -> datetime:
+    """The first instant, not before the given one, at which ``day`` recurs at local ``at``.
+
+    The day itself counts as its first occurrence; a date in the future is not anticipated.
+    """
+    year = max(local_day(not_before, zone).year - 1, day.year)
+    while True:
+        candidate = at_local(in_year(day, year, leap_day=leap_day), at, zone)
+        if candidate >= not_before:
+            return candidate
+        year += 1
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day ``months`` later (months >= 0); a day that does not exist becomes the month's last."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def month_number(day: date) -> int:
+    """Months since year 0, so that consecutive calendar months differ by one."""
+    return day.year * 12 + day.month - 1

@@ -1,0 +1,204 @@
+"""What the engine and the channels record about a customer, under literal, versioned names.
+
+Decisions follow from a cause; inputs (a timer that fired, a provider's answer) cause decisions, as facts do.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from domain.catalogue import ChannelName, Fact, Purpose, fact_type
+
+Value = str | int | float | bool | None
+Values = dict[str, Value]
+
+
+class TimerFired(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: the wake-up ``timer`` of this customer came due at ``due_at`` (aware UTC)."""
+
+    timer: str
+    due_at: datetime
+
+
+class MessageAccepted(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: the provider took the message and answers for it under ``provider_id``."""
+
+    message: str
+    provider_id: str
+
+
+class MessageRejected(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: the provider refused the message for good."""
+
+    message: str
+    reason: str
+
+
+class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: whether the provider took the message cannot be told; it is not sent again."""
+
+    message: str
+    reason: str
+
+
+class TimersPlanned(Struct, frozen=True, kw_only=True, gc=False):
+    """Wake-ups set (or moved) to an instant, and wake-ups dropped; the reason says why."""
+
+    due: dict[str, datetime] = {}
+    dropped: tuple[str, ...] = ()
+    reason: str
+
+
+class AdmissionRefused(Struct, frozen=True, kw_only=True, gc=False):
+    """The journey's entry matched, and still the customer did not enter: rule and the values it saw."""
+
+    journey: str
+    version: int
+    key: str
+    rule: str
+    values: Values
+
+
+class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer enters one version of a journey; ``entry`` holds what the steps may refer to."""
+
+    enrolment: str
+    journey: str
+    version: int
+    key: str
+    entry: Values
+
+
+class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False):
+    enrolment: str
+    step: str
+    until: datetime
+
+
+class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False):
+    """``reason`` is one of end, goal_reached, superseded, withdrawn."""
+
+    enrolment: str
+    step: str
+    reason: str
+
+
+class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
+    enrolment: str
+    step: str
+    next: str
+    values: Values
+
+
+class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
+    """Work for a person of ``role``, due at ``due_at``; the step of the journey's version titles it."""
+
+    task: str
+    enrolment: str
+    journey: str
+    version: int
+    step: str
+    role: str
+    due_at: datetime
+
+
+class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
+    """A journey asks for one message. Whether it may leave is judged when it is handed over."""
+
+    message: str
+    enrolment: str
+    journey: str
+    version: int
+    step: str
+    visit: int
+    channels: tuple[ChannelName, ...]
+    template: str
+    template_version: int
+    purpose: Purpose
+    topic: str
+    variables: Values
+
+
+class MessageSuppressed(Struct, frozen=True, kw_only=True, gc=False):
+    """Terminal: the policy forbade the message; the rule by name and the values it saw."""
+
+    message: str
+    channel: ChannelName
+    rule: str
+    values: Values
+
+
+class MessageSending(Struct, frozen=True, kw_only=True, gc=False):
+    """The intent, recorded before the provider is called: what leaves, by the digest of its content."""
+
+    message: str
+    channel: ChannelName
+    language: str
+    content_sha256: str
+
+
+Input = TimerFired | MessageAccepted | MessageRejected | MessageUnknown
+Outcome = MessageAccepted | MessageRejected | MessageUnknown
+Decision = (
+    TimersPlanned
+    | AdmissionRefused
+    | EnrolmentStarted
+    | EnrolmentWaiting
+    | EnrolmentEnded
+    | BranchTaken
+    | TaskCreated
+    | MessageRequested
+    | MessageSuppressed
+    | MessageSending
+)
+Body = Fact | Input | Decision
+
+EVENTS: dict[str, type[Struct]] = {
+    "timer.fired/1": TimerFired,
+    "message.accepted/1": MessageAccepted,
+    "message.rejected/1": MessageRejected,
+    "message.unknown/1": MessageUnknown,
+    "timers.planned/1": TimersPlanned,
+    "admission.refused/1": AdmissionRefused,
+    "enrolment.started/1": EnrolmentStarted,
+    "enrolment.waiting/1": EnrolmentWaiting,
+    "enrolment.ended/1": EnrolmentEnded,
+    "branch.taken/1": BranchTaken,
+    "task.created/1": TaskCreated,
+    "message.requested/1": MessageRequested,
+    "message.suppressed/1": MessageSuppressed,
+    "message.sending/1": MessageSending,
+}
+KIND_OF: dict[type[Struct], str] = {struct: kind for kind, struct in EVENTS.items()}
+HANDED_OVER = frozenset({"message.sending/1", "message.suppressed/1"})
+_INPUTS = frozenset({"timer.fired/1", "message.accepted/1", "message.rejected/1", "message.unknown/1"})
+
+
+class Event(Struct, frozen=True, gc=False):
+    """One entry of a customer's history.
+
+    ``version`` counts from 1 without gaps; ``cause`` is the version of the event that led here, 0 for what
+    came from outside. ``occurred_at`` is business time, ``recorded_at`` the time of the decision (aware UTC).
+    """
+
+    version: int
+    kind: str
+    occurred_at: datetime
+    recorded_at: datetime
+    cause: int
+    body: Body
+
+
+def type_of(kind: str) -> type[Struct] | None:
+    """The type of an event's body by its literal name, facts included; None for an unknown name."""
+    return EVENTS.get(kind) or fact_type(kind)
+
+
+def is_input(kind: str) -> bool:
+    """Whether the event came from outside; every other event is a decision that can be made again."""
+    return kind in _INPUTS or kind not in EVENTS
+
+
+def status_of(kind: str) -> str:
+    """The status that an event of a message's life gives it: the past tense in the event's name."""
+    return kind.partition(".")[2].partition("/")[0]

@@ -1,0 +1,120 @@
+"""Who enters a journey, and when somebody must be looked at: plans of wake-ups, and refusals of entry.
+
+A plan is worked out from the customer's state alone, so planning twice changes nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from domain.clock import at_local, first_at_local, local_day, next_anniversary
+from domain.customer import Customer
+from domain.enrolment import enrolment_id
+from domain.events import Values
+from journeys.definition import (
+    EnterOnBirthday,
+    EnterOnMaturity,
+    EnterOnSilence,
+    Journey,
+    time_of,
+)
+
+_MATURITY = "enter:{journey}:{holding}:{offset}"
+Plan = dict[str, datetime]
+
+
+def entry_timer(journey: str) -> str:
+    """The name of the wake-up for a journey that a customer can wait for only once at a time."""
+    return f"enter:{journey}"
+
+
+def journey_of_timer(timer: str) -> str | None:
+    """The journey whose entry this wake-up is for; None for a wake-up of another sort."""
+    parts = timer.split(":", 2)
+    return parts[1] if parts[0] == "enter" else None
+
+
+def birthday_plan(customer: Customer, journey: Journey, *, now: datetime) -> Plan:
+    """The next birthday, not before ``now``."""
+    enter = journey.enter
+    assert isinstance(enter, EnterOnBirthday)  # noqa: S101 - the rulebook's index holds no other
+    if customer.birth_date is None:
+        return {}
+    due_at = next_anniversary(
+        customer.birth_date,
+        not_before=now,
+        at=time_of(enter.at),
+        zone=customer.zone,
+        leap_day=enter.leap_day,
+    )
+    return {entry_timer(journey.journey): due_at}
+
+
+def maturity_plan(customer: Customer, journey: Journey, *, now: datetime) -> Plan:
+    """Every moment around a contract's last day that is still ahead, for all contracts."""
+    enter = journey.enter
+    assert isinstance(enter, EnterOnMaturity)  # noqa: S101 - the rulebook's index holds no other
+    plan: Plan = {}
+    for name, holding in customer.holdings.items():
+        if holding.kind not in enter.kinds or holding.matures_on is None:
+            continue
+        for offset in enter.offsets:
+            day = holding.matures_on + timedelta(days=offset)
+            due_at = at_local(day, time_of(enter.at), customer.zone)
+            if due_at >= now:
+                plan[_MATURITY.format(journey=journey.journey, holding=name, offset=offset)] = due_at
+    return plan
+
+
+def silence_plan(customer: Customer, journey: Journey, *, now: datetime) -> Plan:
+    """When the silence will have lasted long enough, if nothing comes; {} where it has long lasted."""
+    due_at = silence_due(customer, journey)
+    return {entry_timer(journey.journey): due_at} if due_at is not None and due_at >= now else {}
+
+
+def silence_due(customer: Customer, journey: Journey) -> datetime | None:
+    """When the silence since the last such fact is, or was, long enough; None for who never had one."""
+    enter = journey.enter
+    assert isinstance(enter, EnterOnSilence)  # noqa: S101 - the rulebook's index holds no other
+    last_at = customer.last_at.get(enter.of)
+    if last_at is None:
+        return None
+    return first_at_local(last_at, days=enter.days, at=time_of(enter.at), zone=customer.zone)
+
+
+def maturity_entry(customer: Customer, timer: str) -> tuple[str, Values]:
+    """Key and values of the enrolment that a maturity's wake-up starts."""
+    _, _, rest = timer.split(":", 2)
+    name, _, offset = rest.rpartition(":")
+    holding = customer.holdings[name]
+    matures_on = holding.matures_on.isoformat() if holding.matures_on else ""
+    values: Values = {
+        "holding": name,
+        "kind": holding.kind,
+        "product": holding.product,
+        "matures_on": matures_on,
+        "offset_days": int(offset),
+    }
+    return f"{name}:{matures_on}:{offset}", values
+
+
+def refusals(
+    customer: Customer, journey: Journey, *, key: str, now: datetime
+) -> Iterator[tuple[str, Values]]:
+    """Every rule that forbids entering now, with the values it saw; none means: come in."""
+    if enrolment_id(customer.subject, journey=journey.journey, key=key) in customer.enrolments:
+        yield "already_enrolled", {"key": key}
+    last = customer.entered.get(journey.journey)
+    if last is None:
+        return
+    if key in last.keys:
+        yield "already_entered", {"key": key}
+    days = (local_day(now, customer.zone) - local_day(last.at, customer.zone)).days
+    if days < journey.reentry.after_days:
+        yield (
+            "reentry",
+            {
+                "last_entered_on": local_day(last.at, customer.zone).isoformat(),
+                "days_since": days,
+                "days_required": journey.reentry.after_days,
+            },
+        )

@@ -1,0 +1,198 @@
+"""The journey document as closed types: what can be said, and nothing else.
+
+Times of day are local to the customer, ``HH:MM``; days are days of the customer's calendar.
+"""
+
+from datetime import time
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from domain.catalogue import ChannelName, HoldingKind, Purpose
+from domain.clock import LeapDayRule
+
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Days = Annotated[int, Meta(ge=0, le=3660)]
+LocalTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Languages = dict[str, str]
+
+
+def time_of(text: LocalTime) -> time:
+    """The time of day that ``HH:MM`` writes."""
+    return time(int(text[:2]), int(text[3:]))
+
+
+class _Condition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="is"):
+    pass
+
+
+class All(_Condition, tag="all", frozen=True, kw_only=True):
+    of: tuple["Condition", ...]
+
+
+class Any(_Condition, tag="any", frozen=True, kw_only=True):
+    of: tuple["Condition", ...]
+
+
+class Not(_Condition, tag="not", frozen=True, kw_only=True):
+    of: "Condition"
+
+
+class EntryValue(_Condition, tag="entry_value", frozen=True, kw_only=True):
+    """A number that the enrolment was entered with lies in the given bounds (both included)."""
+
+    name: str
+    at_least: int | None = None
+    at_most: int | None = None
+
+
+class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
+    """Month-end assets grew by more than ``over_percent`` in each of the last ``months`` calendar months.
+
+    It needs ``months`` + 1 recorded months in a row, the first of them positive.
+    """
+
+    over_percent: Annotated[int, Meta(ge=0, le=1000)]
+    months: Annotated[int, Meta(ge=1, le=12)]
+
+
+Condition = All | Any | Not | EntryValue | AssetsGrew
+
+
+class _Enter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="by"):
+    pass
+
+
+class EnterOnBirthday(_Enter, tag="birthday", frozen=True, kw_only=True):
+    """Every year at ``at`` on the customer's birthday; ``leap_day`` rules 29 February in common years."""
+
+    at: LocalTime
+    leap_day: LeapDayRule = "feb-28"
+
+
+class EnterOnMaturity(_Enter, tag="maturity", frozen=True, kw_only=True):
+    """At ``at``, ``offsets`` days from the day on which a contract of one of ``kinds`` matures."""
+
+    kinds: Annotated[tuple[HoldingKind, ...], Meta(min_length=1)]
+    offsets: Annotated[tuple[Annotated[int, Meta(ge=-366, le=366)], ...], Meta(min_length=1)]
+    at: LocalTime
+
+
+class EnterOnFact(_Enter, tag="fact", frozen=True, kw_only=True):
+    """When such a fact arrives and the condition holds with it."""
+
+    fact: str
+    when: Condition | None = None
+
+
+class EnterOnSilence(_Enter, tag="silence", frozen=True, kw_only=True):
+    """At the first ``at`` by which ``days`` days have passed since the last such fact."""
+
+    of: str
+    days: Annotated[int, Meta(ge=1, le=3660)]
+    at: LocalTime
+
+
+Enter = EnterOnBirthday | EnterOnMaturity | EnterOnFact | EnterOnSilence
+
+
+class _Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    step: Name
+
+
+class Send(_Step, tag="send", frozen=True, kw_only=True):
+    """Ask for one message by the first channel that may be used. Policy judges when it leaves."""
+
+    template: Name
+    channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1)]
+    next: Name
+
+
+class Wait(_Step, tag="wait", frozen=True, kw_only=True):
+    """Go on at the first ``at`` by which ``days`` days have passed."""
+
+    days: Days
+    at: LocalTime
+    next: Name
+
+
+class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    when: Condition
+    next: Name
+
+
+class Branch(_Step, tag="branch", frozen=True, kw_only=True):
+    """Go the way of the first case that holds."""
+
+    cases: Annotated[tuple[Case, ...], Meta(min_length=1)]
+    otherwise: Name
+
+
+class Task(_Step, tag="task", frozen=True, kw_only=True):
+    """Ask a person of ``role`` for work within ``due_days``; ``title`` in each language."""
+
+    role: Literal["relationship_manager", "call_centre", "operator"]
+    title: Languages
+    due_days: Days
+    next: Name
+
+
+class End(_Step, tag="end", frozen=True, kw_only=True):
+    """The journey ends here."""
+
+
+Step = Send | Wait | Branch | Task | End
+
+
+class Reentry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How soon after the last entry the customer may enter again, in days of their calendar."""
+
+    after_days: Days = 0
+
+
+class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The journey has done its work, and ends, when such a fact arrives."""
+
+    fact: str
+
+
+class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One version of a journey. The first of ``steps`` is where everybody begins."""
+
+    journey: Name
+    version: Annotated[int, Meta(ge=1)]
+    title: Languages
+    purpose: Purpose
+    topic: Name
+    enter: Enter
+    reentry: Reentry = Reentry()
+    goal: Goal | None = None
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
+
+    def step(self, name: str) -> Step:
+        """The step of this name; a validated journey has every step that it names."""
+        return next(step for step in self.steps if step.step == name)
+
+
+def followers(step: Step) -> tuple[str, ...]:
+    """The names of the steps that may come directly after this one."""
+    match step:
+        case Branch():
+            return (*(case.next for case in step.cases), step.otherwise)
+        case End():
+            return ()
+        case _:
+            return (step.next,)
+
+
+def entry_values(enter: Enter) -> tuple[str, ...]:
+    """The names that templates and conditions of such a journey may refer to."""
+    match enter:
+        case EnterOnBirthday():
+            return ("age",)
+        case EnterOnMaturity():
+            return ("holding", "kind", "product", "matures_on", "offset_days")
+        case EnterOnFact():
+            return ("fact",)
+        case EnterOnSilence():
+            return ("last_at", "days")

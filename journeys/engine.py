@@ -1,0 +1,309 @@
+"""The decision engine: what follows from one fact or wake-up. Pure: no I/O, no clock, no chance.
+
+``decide`` is given the customer with the cause already folded in. ``hand_over`` is the last word on one
+message, on the state of that moment. Both give the same answer to the same question for ever; a change
+of either's meaning raises ENGINE_VERSION.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple, assert_never
+
+from domain import catalogue as facts
+from domain import events
+from domain.clock import first_at_local, local_day
+from domain.customer import Customer, evolve
+from domain.enrolment import enrolment_id, waiting_timer, work_id
+from domain.events import KIND_OF, Decision, Event, Value, Values
+from domain.policy import Allowed, Forbidden, judge
+from journeys import admission
+from journeys.conditions import holds
+from journeys.definition import (
+    Branch,
+    End,
+    EnterOnBirthday,
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnSilence,
+    Journey,
+    Send,
+    Step,
+    Task,
+    Wait,
+    time_of,
+)
+from journeys.rulebook import Rules
+
+_PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)
+_HOLDING_FACTS = (facts.HoldingOpened, facts.HoldingChanged, facts.HoldingClosed)
+_LEAVING_FACTS = (facts.CustomerMerged, facts.CustomerErased)
+
+
+class Decided(NamedTuple):
+    """What was decided, in order, and the customer with all of it folded in."""
+
+    events: list[Event]
+    customer: Customer
+
+
+def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Decided:
+    """What follows from ``cause`` (already folded into ``customer``) at ``now`` (aware UTC)."""
+    turn = _Turn(customer, cause, rules, now)
+    body = cause.body
+    if isinstance(body, _LEAVING_FACTS):
+        turn.withdraw()
+    elif not customer.active:
+        pass
+    elif isinstance(body, events.TimerFired):
+        turn.wake(body.timer)
+    elif cause.cause == 0:
+        turn.hear(cause.kind)
+    return Decided(turn.events, turn.customer)
+
+
+def hand_over(customer: Customer, message: str, rules: Rules) -> Allowed | Forbidden:
+    """Whether this requested message may leave now, on current state; the policy's word is final."""
+    request = customer.messages[message].request
+    return judge(
+        rules.policy, customer, purpose=request.purpose, topic=request.topic, channels=request.channels
+    )
+
+
+class _Turn:
+    """One decision in the making: each event is folded in before the next is thought of."""
+
+    def __init__(self, customer: Customer, cause: Event, rules: Rules, now: datetime) -> None:
+        self.customer = customer
+        self.cause = cause
+        self.rules = rules
+        self.now = now
+        self.events: list[Event] = []
+
+    def record(self, body: Decision, *, cause: int = 0) -> int:
+        """Append a decision; gives its version, which may be the cause of what follows from it."""
+        version = self.customer.version + 1
+        event = Event(version, KIND_OF[type(body)], self.now, self.now, cause or self.cause.version, body)
+        self.events.append(event)
+        self.customer = evolve(self.customer, event)
+        return version
+
+    # What a fact sets going
+
+    def hear(self, kind: str) -> None:
+        """A fact: goals first, then entries, then the wake-ups that the new state asks for."""
+        rules = self.rules
+        if self.customer.enrolments and kind in rules.goal_facts:
+            self._reach_goals(kind)
+        for journey in rules.fact_entries.get(kind, ()):
+            self._enter_on_fact(journey)
+        body = self.cause.body
+        if isinstance(body, _PERSON_FACTS):
+            for journey in rules.birthdays:
+                self._plan(journey, admission.birthday_plan, reason="birthday")
+        if isinstance(body, _PERSON_FACTS + _HOLDING_FACTS):
+            for journey in rules.maturities:
+                self._plan(journey, admission.maturity_plan, reason="maturity")
+        silences = rules.silences.get(kind, ())
+        if isinstance(body, facts.CustomerRegistered):
+            silences = tuple(journey for group in rules.silences.values() for journey in group)
+        for journey in silences:
+            self._arm_silence(journey)
+
+    def withdraw(self) -> None:
+        """The customer is gone: every enrolment ends and every wake-up is dropped."""
+        for enrolment, state in tuple(self.customer.enrolments.items()):
+            self.record(events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="withdrawn"))
+        if self.customer.timers:
+            dropped = tuple(sorted(self.customer.timers))
+            self.record(events.TimersPlanned(dropped=dropped, reason="withdrawn"))
+
+    def _reach_goals(self, kind: str) -> None:
+        for enrolment, state in tuple(self.customer.enrolments.items()):
+            goal = self.rules.versions[state.journey, state.version].goal
+            if goal is not None and goal.fact == kind:
+                self.record(
+                    events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="goal_reached")
+                )
+
+    def _enter_on_fact(self, journey: Journey) -> None:
+        enter = journey.enter
+        body = self.cause.body
+        assert isinstance(enter, EnterOnFact)  # noqa: S101 - the rulebook's index holds no other
+        assert isinstance(body, facts.Fact)  # noqa: S101 - only facts have no cause
+        entry: Values = {"fact": body.id}
+        if enter.when is None or holds(enter.when, self.customer, entry=entry):
+            self._enter(journey, key=f"{body.source}#{body.id}", entry=entry)
+
+    def _plan(self, journey: Journey, plan_of: Callable[..., admission.Plan], *, reason: str) -> None:
+        """Bring the journey's pending wake-ups to what the state asks for; nothing where they agree."""
+        wanted = plan_of(self.customer, journey, now=self.now)
+        prefix = admission.entry_timer(journey.journey)
+        pending = {
+            name: timer.due_at
+            for name, timer in self.customer.timers.items()
+            if name == prefix or name.startswith(f"{prefix}:")
+        }
+        due = {name: due_at for name, due_at in wanted.items() if pending.get(name) != due_at}
+        dropped = tuple(sorted(pending.keys() - wanted.keys()))
+        if due or dropped:
+            self.record(events.TimersPlanned(due=due, dropped=dropped, reason=reason))
+
+    def _arm_silence(self, journey: Journey) -> None:
+        """Nothing while a wake-up is pending: it looks again when it fires, so facts stay cheap."""
+        if admission.entry_timer(journey.journey) in self.customer.timers:
+            return
+        if any(state.journey == journey.journey for state in self.customer.enrolments.values()):
+            return
+        if plan := admission.silence_plan(self.customer, journey, now=self.now):
+            self.record(events.TimersPlanned(due=plan, reason="silence"))
+
+    # What a wake-up sets going
+
+    def wake(self, timer: str) -> None:
+        """A wake-up: the end of a wait, or an entry whose time has come."""
+        name = admission.journey_of_timer(timer)
+        if name is None:
+            self._wait_is_over(timer)
+            return
+        journey = self.rules.journeys.get(name)
+        if journey is None:
+            return
+        match journey.enter:
+            case EnterOnBirthday():
+                self._enter_on_birthday(journey)
+            case EnterOnMaturity():
+                key, entry = admission.maturity_entry(self.customer, timer)
+                self._enter(journey, key=key, entry=entry)
+            case EnterOnSilence():
+                self._enter_on_silence(journey)
+            case EnterOnFact():
+                pass
+            case _:
+                assert_never(journey.enter)
+
+    def _enter_on_birthday(self, journey: Journey) -> None:
+        birth_date = self.customer.birth_date
+        if birth_date is not None:
+            today = local_day(self.now, self.customer.zone)
+            self._enter(journey, key=today.isoformat(), entry={"age": today.year - birth_date.year})
+        later = self.now + timedelta(microseconds=1)
+        if plan := admission.birthday_plan(self.customer, journey, now=later):
+            self.record(events.TimersPlanned(due=plan, reason="birthday"))
+
+    def _enter_on_silence(self, journey: Journey) -> None:
+        enter = journey.enter
+        assert isinstance(enter, EnterOnSilence)  # noqa: S101 - matched by the caller
+        due_at = admission.silence_due(self.customer, journey)
+        if due_at is None:
+            return
+        if due_at > self.now:
+            plan = {admission.entry_timer(journey.journey): due_at}
+            self.record(events.TimersPlanned(due=plan, reason="not_silent"))
+            return
+        last_at = self.customer.last_at[enter.of].isoformat()
+        self._enter(journey, key=last_at, entry={"last_at": last_at, "days": enter.days})
+
+    def _wait_is_over(self, timer: str) -> None:
+        for enrolment, state in self.customer.enrolments.items():
+            if waiting_timer(enrolment) == timer:
+                journey = self.rules.versions[state.journey, state.version]
+                step = journey.step(state.step)
+                assert isinstance(step, Wait)  # noqa: S101 - only a wait sets this wake-up
+                self._advance(enrolment, journey, step.next, cause=self.cause.version)
+                return
+
+    # The way through a journey
+
+    def _enter(self, journey: Journey, *, key: str, entry: Values) -> None:
+        for rule, values in admission.refusals(self.customer, journey, key=key, now=self.now):
+            self.record(
+                events.AdmissionRefused(
+                    journey=journey.journey, version=journey.version, key=key, rule=rule, values=values
+                )
+            )
+            return
+        enrolment = enrolment_id(self.customer.subject, journey=journey.journey, key=key)
+        cause = self.record(
+            events.EnrolmentStarted(
+                enrolment=enrolment, journey=journey.journey, version=journey.version, key=key, entry=entry
+            )
+        )
+        self._advance(enrolment, journey, journey.steps[0].step, cause=cause)
+
+    def _advance(self, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
+        """Take steps until one waits or ends; a validated journey has no way round without a wait."""
+        following: str | None = at
+        while following is not None:
+            following = self._take(enrolment, journey, journey.step(following), cause=cause)
+
+    def _take(self, enrolment: str, journey: Journey, step: Step, *, cause: int) -> str | None:
+        match step:
+            case Send():
+                self.record(self._request(enrolment, journey, step), cause=cause)
+                return step.next
+            case Wait():
+                until = first_at_local(self.now, days=step.days, at=time_of(step.at), zone=self.customer.zone)
+                waiting = events.EnrolmentWaiting(enrolment=enrolment, step=step.step, until=until)
+                self.record(waiting, cause=cause)
+                return None
+            case Branch():
+                return self._choose(enrolment, step, cause=cause)
+            case Task():
+                self.record(self._task(enrolment, journey, step), cause=cause)
+                return step.next
+            case End():
+                ended = events.EnrolmentEnded(enrolment=enrolment, step=step.step, reason="end")
+                self.record(ended, cause=cause)
+                return None
+            case _:
+                assert_never(step)
+
+    def _choose(self, enrolment: str, step: Branch, *, cause: int) -> str:
+        entry = self.customer.enrolments[enrolment].entry
+        chosen = next(
+            (case.next for case in step.cases if holds(case.when, self.customer, entry=entry)),
+            step.otherwise,
+        )
+        taken = events.BranchTaken(enrolment=enrolment, step=step.step, next=chosen, values=entry)
+        self.record(taken, cause=cause)
+        return chosen
+
+    def _task(self, enrolment: str, journey: Journey, step: Task) -> events.TaskCreated:
+        visit = self.customer.enrolments[enrolment].visits.get(step.step, 0) + 1
+        return events.TaskCreated(
+            task=work_id(enrolment, step=step.step, visit=visit),
+            enrolment=enrolment,
+            journey=journey.journey,
+            version=journey.version,
+            step=step.step,
+            role=step.role,
+            due_at=self.now + timedelta(days=step.due_days),
+        )
+
+    def _request(self, enrolment: str, journey: Journey, step: Send) -> events.MessageRequested:
+        state = self.customer.enrolments[enrolment]
+        visit = state.visits.get(step.step, 0) + 1
+        template = self.rules.templates[step.template]
+        return events.MessageRequested(
+            message=work_id(enrolment, step=step.step, visit=visit),
+            enrolment=enrolment,
+            journey=journey.journey,
+            version=journey.version,
+            step=step.step,
+            visit=visit,
+            channels=step.channels,
+            template=step.template,
+            template_version=template.version,
+            purpose=journey.purpose,
+            topic=journey.topic,
+            variables={name: self._variable(name, state.entry) for name in template.variables},
+        )
+
+    def _variable(self, name: str, entry: Values) -> Value:
+        match name:
+            case "given_name":
+                return self.customer.given_name
+            case "family_name":
+                return self.customer.family_name
+            case _:
+                return entry.get(name)

@@ -1,0 +1,97 @@
+"""The rulebook: every document in force, named by the digest of its canonical bytes, and its indices."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from domain.policy import Policy
+from journeys.definition import (
+    EnterOnBirthday,
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnSilence,
+    Journey,
+)
+
+ENGINE_VERSION = 1
+CUSTOMER_VARIABLES = ("given_name", "family_name")
+
+
+class TemplateMark(Struct, frozen=True, kw_only=True):
+    """What the engine knows of a template: its version, its content's digest, what it asks for."""
+
+    template: str
+    version: int
+    digest: str
+    promotional: bool
+    variables: tuple[str, ...]
+
+
+class Rulebook(Struct, frozen=True, kw_only=True):
+    """Everything published so far: the highest version of a name is in force, older ones serve who is inside.
+
+    A decision cites the rulebook that it was made with.
+    """
+
+    engine: int = ENGINE_VERSION
+    journeys: tuple[Journey, ...]
+    templates: tuple[TemplateMark, ...]
+    policy: Policy
+
+
+def canonical(document: Struct) -> bytes:
+    """The only bytes of a document: JSON, fields in their declared order, mappings sorted."""
+    return msgspec.json.encode(document, order="deterministic")
+
+
+def digest(document: Struct) -> str:
+    """SHA-256 of the canonical bytes, in hex."""
+    return sha256(canonical(document)).hexdigest()
+
+
+class Rules:
+    """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
+
+    ``journeys`` and ``templates`` are those in force by name, ``versions`` all journeys ever published.
+    """
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self.digest = digest(rulebook)
+        self.policy = rulebook.policy
+        self.versions = {(journey.journey, journey.version): journey for journey in rulebook.journeys}
+        self.journeys = _in_force(rulebook.journeys)
+        self.templates = {mark.template: mark for mark in sorted(rulebook.templates, key=_by_version)}
+        self.goal_facts = frozenset(j.goal.fact for j in rulebook.journeys if j.goal)
+        self.fact_entries: dict[str, tuple[Journey, ...]] = {}
+        self.silences: dict[str, tuple[Journey, ...]] = {}
+        self.birthdays: tuple[Journey, ...] = ()
+        self.maturities: tuple[Journey, ...] = ()
+        for journey in self.journeys.values():
+            self._index(journey)
+
+    def _index(self, journey: Journey) -> None:
+        match journey.enter:
+            case EnterOnFact(fact=fact):
+                self.fact_entries[fact] = (*self.fact_entries.get(fact, ()), journey)
+            case EnterOnSilence(of=fact):
+                self.silences[fact] = (*self.silences.get(fact, ()), journey)
+            case EnterOnBirthday():
+                self.birthdays = (*self.birthdays, journey)
+            case EnterOnMaturity():
+                self.maturities = (*self.maturities, journey)
+            case _:
+                assert_never(journey.enter)
+
+
+def _in_force(journeys: Iterable[Journey]) -> dict[str, Journey]:
+    """The highest version of each name, in the order of the names."""
+    ordered = sorted(journeys, key=lambda journey: (journey.journey, journey.version))
+    return {journey.journey: journey for journey in ordered}
+
+
+def _by_version(mark: TemplateMark) -> int:
+    return mark.version

@@ -1,0 +1,159 @@
+"""Everything that is wrong with a journey beyond its shape, told at once and with its place.
+
+A journey without problems ends for every customer: each step exists and can be reached, none comes round
+again, and so every way leads to an end.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from domain.catalogue import FACTS, fact_type
+from journeys.definition import (
+    All,
+    Any,
+    AssetsGrew,
+    Branch,
+    Condition,
+    EnterOnFact,
+    EnterOnSilence,
+    EntryValue,
+    Journey,
+    Not,
+    Send,
+    entry_values,
+    followers,
+)
+from journeys.rulebook import CUSTOMER_VARIABLES, TemplateMark
+
+Path = tuple[str | int, ...]
+
+
+class Problem(Struct, frozen=True):
+    """One fault: a code of the text catalogue, its values, and the path to it in the document."""
+
+    code: str
+    path: Path
+    values: dict[str, str] = {}
+
+
+def problems(journey: Journey, templates: Mapping[str, TemplateMark]) -> list[Problem]:
+    """All faults of the journey, in the order of the document; none means that it may be published."""
+    found = [
+        *_of_facts(journey),
+        *_of_ids(journey),
+        *_of_ways(journey),
+        *_of_rounds(journey),
+        *_of_conditions(journey),
+        *_of_templates(journey, templates),
+    ]
+    return sorted(found, key=lambda problem: [str(part).zfill(4) for part in problem.path])
+
+
+def _of_facts(journey: Journey) -> Iterator[Problem]:
+    named: dict[Path, str] = {}
+    match journey.enter:
+        case EnterOnFact(fact=fact):
+            named["enter", "fact"] = fact
+        case EnterOnSilence(of=fact):
+            named["enter", "of"] = fact
+        case _:
+            pass
+    if journey.goal is not None:
+        named["goal", "fact"] = journey.goal.fact
+    for path, fact in named.items():
+        if fact_type(fact) is None:
+            yield Problem("journey.unknown_fact", path, {"found": fact, "expected": ", ".join(sorted(FACTS))})
+
+
+def _of_ids(journey: Journey) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, step in enumerate(journey.steps):
+        if step.step in seen:
+            yield Problem("journey.step_twice", ("steps", index, "step"), {"step": step.step})
+        seen.add(step.step)
+
+
+def _of_ways(journey: Journey) -> Iterator[Problem]:
+    """Ways that lead nowhere, and steps that no way leads to."""
+    names = {step.step for step in journey.steps}
+    for index, step in enumerate(journey.steps):
+        for place, name in _named_ways(step):
+            if name not in names:
+                values = {"step": step.step, "found": name, "expected": ", ".join(sorted(names))}
+                yield Problem("journey.dangling", ("steps", index, *place), values)
+    reached = _reachable(journey, journey.steps[0].step)
+    for index, step in enumerate(journey.steps):
+        if step.step not in reached:
+            yield Problem("journey.unreachable", ("steps", index, "step"), {"step": step.step})
+
+
+def _named_ways(step: object) -> Iterator[tuple[Path, str]]:
+    if isinstance(step, Branch):
+        for number, case in enumerate(step.cases):
+            yield ("cases", number, "next"), case.next
+        yield ("otherwise",), step.otherwise
+    elif isinstance(following := getattr(step, "next", None), str):
+        yield ("next",), following
+
+
+def _of_rounds(journey: Journey) -> Iterator[Problem]:
+    """A step that can come round to itself: somebody could go round for ever."""
+    for index, step in enumerate(journey.steps):
+        if any(step.step in _reachable(journey, name) for name in followers(step)):
+            yield Problem("journey.round", ("steps", index, "step"), {"step": step.step})
+
+
+def _reachable(journey: Journey, start: str) -> set[str]:
+    ways = {step.step: followers(step) for step in journey.steps}
+    reached: set[str] = set()
+    ahead = [start]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead.extend(ways.get(name, ()))
+    return reached & ways.keys()
+
+
+def _of_conditions(journey: Journey) -> Iterator[Problem]:
+    known = entry_values(journey.enter)
+    if isinstance(journey.enter, EnterOnFact) and journey.enter.when is not None:
+        yield from _undeclared(journey.enter.when, ("enter", "when"), known)
+    for index, step in enumerate(journey.steps):
+        if isinstance(step, Branch):
+            for number, case in enumerate(step.cases):
+                yield from _undeclared(case.when, ("steps", index, "cases", number, "when"), known)
+
+
+def _undeclared(condition: Condition, path: Path, known: tuple[str, ...]) -> Iterator[Problem]:
+    match condition:
+        case All(of=parts) | Any(of=parts):
+            for number, part in enumerate(parts):
+                yield from _undeclared(part, (*path, "of", number), known)
+        case Not(of=part):
+            yield from _undeclared(part, (*path, "of"), known)
+        case EntryValue(name=name) if name not in known:
+            values = {"found": name, "expected": ", ".join(known)}
+            yield Problem("journey.unknown_value", (*path, "name"), values)
+        case EntryValue() | AssetsGrew():
+            pass
+
+
+def _of_templates(journey: Journey, templates: Mapping[str, TemplateMark]) -> Iterator[Problem]:
+    known = {*entry_values(journey.enter), *CUSTOMER_VARIABLES}
+    for index, step in enumerate(journey.steps):
+        if not isinstance(step, Send):
+            continue
+        path: Path = ("steps", index, "template")
+        mark = templates.get(step.template)
+        if mark is None:
+            values = {"found": step.template, "expected": ", ".join(sorted(templates))}
+            yield Problem("journey.unknown_template", path, values)
+            continue
+        if mark.promotional and journey.purpose != "marketing":
+            values = {"template": step.template, "purpose": journey.purpose}
+            yield Problem("journey.hidden_marketing", path, values)
+        for name in sorted(set(mark.variables) - known):
+            values = {"template": step.template, "found": name, "expected": ", ".join(sorted(known))}
+            yield Problem("journey.unknown_variable", path, values)

@@ -1,0 +1,1 @@
+"""Time: what is due in which order."""

@@ -1,0 +1,98 @@
+"""Reading what was recorded, for audit, projections and people; it never writes."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Engine, func, select
+
+from domain.ports import StoredEvent, StoredHead, StoredRulebook
+from stores.database import customer_partitions, reading
+from stores.journal import select_histories
+from stores.schema import heads, partitions, rulebooks, streams
+
+_CHUNK = 20_000
+_SELECT_EVENTS = """
+SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
+FROM events WHERE partition = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+class StoredHistory:
+    """The store behind the ``History`` port."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def customer_partitions(self) -> Sequence[int]:
+        """The partitions that hold customers, in order."""
+        with reading(self._engine) as connection:
+            return customer_partitions(connection)
+
+    def size(self) -> int:
+        """How many events there are in all, as the partitions count them."""
+        with reading(self._engine) as connection:
+            return int(str(connection.execute(select(func.sum(partitions.c.last_seq))).scalar_one()))
+
+    def last_seq(self, partition: int) -> int:
+        """The sequence number that the partition's row gives as its last; 0 where it has none."""
+        query = select(partitions.c.last_seq).where(partitions.c.partition == partition)
+        with reading(self._engine) as connection:
+            return int(str(connection.execute(query).scalar_one()))
+
+    def events(self, partition: int, *, after: int = 0) -> Iterator[StoredEvent]:
+        """The partition's events by sequence number, read in chunks that fit in memory."""
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.exec_driver_sql(_SELECT_EVENTS, (partition, after, _CHUNK)).all()
+            for row in rows:
+                yield StoredEvent(*row)
+            if len(rows) < _CHUNK:
+                return
+            after = rows[-1][0]
+
+    def history(self, partition: int, stream: int) -> list[StoredEvent]:
+        """One customer's events by version."""
+        with reading(self._engine) as connection:
+            return select_histories(connection, partition, f"[{stream}]")
+
+    def heads(self, partition: int) -> dict[int, StoredHead]:
+        """Where each history of the partition ends, by stream."""
+        query = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash).where(
+            heads.c.partition == partition
+        )
+        with reading(self._engine) as connection:
+            return {row[0]: StoredHead(row[1], row[2], row[3]) for row in connection.execute(query).all()}
+
+    def subjects(self, partition: int) -> dict[int, str]:
+        """The customers of the partition, by stream."""
+        query = select(streams.c.stream, streams.c.subject).where(streams.c.partition == partition)
+        with reading(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query).all()}
+
+    def find(self, subject: str) -> tuple[int, int] | None:
+        """Partition and stream of a customer; None for who was never registered."""
+        query = select(streams.c.partition, streams.c.stream).where(
+            streams.c.subject == subject, streams.c.partition.in_(self.customer_partitions())
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    def similar_subjects(self, subject: str, *, limit: int = 5) -> list[str]:
+        """Customers whose ids begin like this one, for a "did you mean"."""
+        start = subject[: max(1, len(subject) - 1)]
+        query = (
+            select(streams.c.subject)
+            .where(streams.c.partition > 0, streams.c.subject.startswith(start, autoescape=True))
+            .order_by(streams.c.subject)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [str(found) for found in connection.execute(query).scalars()]
+
+    def rulebooks(self) -> dict[int, StoredRulebook]:
+        """Every rulebook that was ever in force, by its number."""
+        query = select(rulebooks.c.number, rulebooks.c.digest, rulebooks.c.body).where(
+            rulebooks.c.partition == 0
+        )
+        with reading(self._engine) as connection:
+            return {row[0]: StoredRulebook(row[1], row[2]) for row in connection.execute(query).all()}

@@ -1,0 +1,233 @@
+"""Facts that have been told and wait for their time: known customers only, each fact once.
+
+Identity is (source, id), as in CloudEvents, over the whole store; the body's digest tells a repetition
+from another fact under a used id.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from domain.catalogue import Envelope, rank_of
+from domain.clock import to_micros
+from domain.codec import encode_body
+from domain.ids import partition_of
+from stores.database import customer_partitions, reading, writing
+from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
+
+_KEY_BYTES = 16
+_PARAMETERS = 5_000
+
+
+class Told(Struct, frozen=True):
+    """A fact with the place it was read at and the bytes it was read from, for a refusal's sake."""
+
+    envelope: Envelope
+    place: str
+    raw: bytes = b""
+
+
+class Refusal(Struct, frozen=True):
+    """Why something was not taken: a code and values of the text catalogue, where, and what it was."""
+
+    place: str
+    code: str
+    values: dict[str, object]
+    raw: bytes = b""
+
+
+class Taken(Struct, frozen=True):
+    """What became of a chunk."""
+
+    accepted: int
+    repeated: int
+    refused: list[Refusal]
+
+
+class Inbox:
+    """The way in. Each chunk is one transaction: all of it counts, or none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        with reading(engine) as connection:
+            self._partitions = len(customer_partitions(connection))
+
+    def waiting(self, *, until: datetime) -> int:
+        """How many facts wait that happened by ``until`` (aware UTC)."""
+        with reading(self._engine) as connection:
+            query = select(func.count()).where(
+                inbox.c.partition.in_(customer_partitions(connection)),
+                inbox.c.occurred_at <= to_micros(until),
+            )
+            return int(connection.execute(query).scalar_one())
+
+    def take(self, told: Sequence[Told], refused: Sequence[Refusal], *, origin: str, at: int) -> Taken:
+        """Keep new facts of known customers; put the rest, and ``refused``, among the dead letters.
+
+        ``at`` (microseconds since 1970) is when refusals are noted. A customer is known from their
+        registration on, in the order given.
+        """
+        with writing(self._engine) as connection:
+            chunk = _Chunk(connection, self._partitions)
+            chunk.sort_out(told)
+            chunk.write()
+            refusals = [*refused, *chunk.refused]
+            _bury(connection, refusals, origin=origin, at=at)
+        return Taken(chunk.accepted, chunk.repeated, refusals)
+
+
+class _Chunk:
+    """One chunk in the making: looked up by sets, judged in order, written by sets."""
+
+    def __init__(self, connection: Connection, customer_partitions: int) -> None:
+        self._connection = connection
+        self._partitions = customer_partitions
+        self._streams: dict[str, tuple[int, int]] = {}
+        self._new_streams: list[dict[str, object]] = []
+        self._new_keys: list[dict[str, object]] = []
+        self._facts: list[dict[str, object]] = []
+        rows = connection.execute(
+            select(partitions.c.partition, partitions.c.last_stream, partitions.c.last_position)
+        ).all()
+        self._last_stream = {row[0]: row[1] for row in rows}
+        self._last_position = {row[0]: row[2] for row in rows}
+        self.accepted = 0
+        self.repeated = 0
+        self.refused: list[Refusal] = []
+
+    def sort_out(self, told: Sequence[Told]) -> None:
+        self._look_up({item.envelope.subject for item in told})
+        bodies = [encode_body(item.envelope.fact) for item in told]
+        keys = [self._key(item.envelope) for item in told]
+        known = self._known_keys(keys)
+        for item, body, key in zip(told, bodies, keys, strict=True):
+            digest = _digest(item.envelope, body)
+            found = known.get(key)
+            if found == digest:
+                self.repeated += 1
+            elif found is not None:
+                self._refuse(item, "fact.id_reused")
+            elif not self._is_known(item.envelope):
+                self._refuse(item, "fact.unknown_customer")
+            else:
+                known[key] = digest
+                self._new_keys.append({"partition": key[0], "key": key[1], "digest": digest})
+                self._keep(item.envelope, body)
+
+    def write(self) -> None:
+        for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
+            if rows:
+                self._connection.execute(insert(table), rows)
+        if self._facts:
+            for partition, position in self._last_position.items():
+                self._connection.execute(
+                    update(partitions)
+                    .where(partitions.c.partition == partition)
+                    .values(last_position=position, last_stream=self._last_stream[partition])
+                )
+
+    def _key(self, envelope: Envelope) -> tuple[int, bytes]:
+        identity = f"{envelope.fact.source}\x00{envelope.fact.id}"
+        return (
+            partition_of(identity, partitions=self._partitions),
+            sha256(identity.encode()).digest()[:_KEY_BYTES],
+        )
+
+    def _known_keys(self, keys: Sequence[tuple[int, bytes]]) -> dict[tuple[int, bytes], bytes]:
+        by_partition: dict[int, list[bytes]] = {}
+        for partition, key in keys:
+            by_partition.setdefault(partition, []).append(key)
+        known: dict[tuple[int, bytes], bytes] = {}
+        for partition, wanted in by_partition.items():
+            for start in range(0, len(wanted), _PARAMETERS):
+                query = select(fact_keys.c.key, fact_keys.c.digest).where(
+                    fact_keys.c.partition == partition,
+                    fact_keys.c.key.in_(wanted[start : start + _PARAMETERS]),
+                )
+                known |= {(partition, row[0]): row[1] for row in self._connection.execute(query)}
+        return known
+
+    def _look_up(self, subjects: set[str]) -> None:
+        by_partition: dict[int, list[str]] = {}
+        for subject in sorted(subjects):
+            by_partition.setdefault(partition_of(subject, partitions=self._partitions), []).append(subject)
+        for partition, wanted in by_partition.items():
+            for start in range(0, len(wanted), _PARAMETERS):
+                query = select(streams.c.subject, streams.c.stream).where(
+                    streams.c.partition == partition,
+                    streams.c.subject.in_(wanted[start : start + _PARAMETERS]),
+                )
+                self._streams |= {row[0]: (partition, row[1]) for row in self._connection.execute(query)}
+
+    def _is_known(self, envelope: Envelope) -> bool:
+        subject = envelope.subject
+        if subject in self._streams:
+            return True
+        if not envelope.kind.startswith("customer.registered/"):
+            return False
+        partition = partition_of(subject, partitions=self._partitions)
+        stream = self._last_stream[partition] = self._last_stream[partition] + 1
+        self._streams[subject] = (partition, stream)
+        self._new_streams.append({"partition": partition, "stream": stream, "subject": subject})
+        return True
+
+    def _keep(self, envelope: Envelope, body: bytes) -> None:
+        partition, stream = self._streams[envelope.subject]
+        self._last_position[partition] += 1
+        self.accepted += 1
+        self._facts.append(
+            {
+                "partition": partition,
+                "occurred_at": to_micros(envelope.occurred_at),
+                "rank": rank_of(envelope.kind),
+                "position": self._last_position[partition],
+                "stream": stream,
+                "kind": envelope.kind,
+                "body": body,
+            }
+        )
+
+    def _refuse(self, item: Told, code: str) -> None:
+        fact = item.envelope.fact
+        values: dict[str, object] = {
+            "source": fact.source,
+            "id": fact.id,
+            "subject": item.envelope.subject,
+            "kind": item.envelope.kind,
+        }
+        self.refused.append(Refusal(item.place, code, values, item.raw))
+
+
+def _digest(envelope: Envelope, body: bytes) -> bytes:
+    header = f"{envelope.kind}\x00{envelope.subject}\x00{to_micros(envelope.occurred_at)}\x00"
+    return sha256(header.encode() + body).digest()[:_KEY_BYTES]
+
+
+def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, at: int) -> None:
+    if not refusals:
+        return
+    numbers = connection.execute(
+        select(dead_letters.c.number)
+        .where(dead_letters.c.partition == 0)
+        .order_by(dead_letters.c.number.desc())
+        .limit(1)
+    ).scalar()
+    first = 1 if numbers is None else int(str(numbers)) + 1
+    rows = [
+        {
+            "partition": 0,
+            "number": first + index,
+            "refused_at": at,
+            "origin": origin,
+            "place": refusal.place,
+            "code": refusal.code,
+            "reason": ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
+            "raw": refusal.raw,
+        }
+        for index, refusal in enumerate(refusals)
+    ]
+    connection.execute(insert(dead_letters), rows)

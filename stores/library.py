@@ -1,0 +1,70 @@
+"""Published documents and the rulebooks that they made up, each kept for ever under its digest."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from stores.database import reading
+from stores.schema import documents, rulebooks
+
+
+class StoredDocument(Struct, frozen=True):
+    """One version of a document: ``kind`` is journey, template or policy; ``body`` its canonical bytes."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    body: bytes
+
+
+def published(engine: Engine) -> list[StoredDocument]:
+    """Every version of every document, by kind, name and version."""
+    query = (
+        select(documents.c.kind, documents.c.name, documents.c.version, documents.c.digest, documents.c.body)
+        .where(documents.c.partition == 0)
+        .order_by(documents.c.kind, documents.c.name, documents.c.version)
+    )
+    with reading(engine) as connection:
+        return [StoredDocument(*row) for row in connection.execute(query).all()]
+
+
+def current_rulebook(engine: Engine) -> tuple[int, bytes] | None:
+    """Number and canonical bytes of the rulebook in force; None before the first publication."""
+    query = (
+        select(rulebooks.c.number, rulebooks.c.body)
+        .where(rulebooks.c.partition == 0)
+        .order_by(rulebooks.c.number.desc())
+        .limit(1)
+    )
+    with reading(engine) as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def add_documents(connection: Connection, added: Sequence[StoredDocument]) -> None:
+    """Keep these versions, none of which is there yet, within the caller's transaction."""
+    rows = [
+        {
+            "partition": 0,
+            "kind": document.kind,
+            "name": document.name,
+            "version": document.version,
+            "digest": document.digest,
+            "body": document.body,
+        }
+        for document in added
+    ]
+    connection.execute(insert(documents), rows)
+
+
+def add_rulebook(connection: Connection, *, digest: str, body: bytes) -> int:
+    """Put a rulebook in force within the caller's transaction; gives its number."""
+    last = connection.execute(select(func.max(rulebooks.c.number)).where(rulebooks.c.partition == 0)).scalar()
+    number = (last or 0) + 1
+    connection.execute(
+        insert(rulebooks), [{"partition": 0, "number": number, "digest": digest, "body": body}]
+    )
+    return number

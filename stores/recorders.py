@@ -1,0 +1,441 @@
+"""Authored objects (journeys, templates, policies) as aggregates of the `eventsourcing` library, our tables.
+
+Everything lies in partition 0, one stream for each originator id. A notification's id is its ``seq``,
+which is gapless and in the order of commits, so whoever tails it misses nothing. Never used for customers:
+they go through ``stores.journal``.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Lock
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    DataError,
+    InfrastructureFactory,
+    InfrastructureFactoryError,
+    IntegrityError,
+    Notification,
+    NotSupportedError,
+    ProcessRecorder,
+    Recorder,
+    StoredEvent,
+    Subscription,
+    Tracking,
+    TrackingRecorder,
+)
+from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+
+from domain.chain import genesis, link
+from domain.clock import to_micros
+from domain.ports import StoredHead
+from stores.database import create_store, open_store, reading, writing
+from stores.journal import INSERT_EVENT, UPSERT_HEAD
+
+_PARTITION = 0
+_LOWEST, _HIGHEST = -(2**62), 2**62
+_POLL_SECONDS = 0.1
+_PAGE = 500
+
+# The first statement of a writing transaction: whoever has it writes alone, so seq is the order of commits.
+_FENCE = "UPDATE partitions SET last_seq = last_seq + ? WHERE partition = ? RETURNING last_seq, last_stream"
+_SET_LAST_STREAM = "UPDATE partitions SET last_stream = ? WHERE partition = ?"
+_INSERT_STREAM = "INSERT INTO streams (partition, stream, subject) VALUES (?, ?, ?)"
+_SELECT_ENDS = """
+SELECT s.subject, s.stream, h.version, h.seq, h.hash
+FROM json_each(:subjects) wanted
+CROSS JOIN streams s ON s.partition = :partition AND s.subject = wanted.value
+JOIN heads h ON h.partition = s.partition AND h.stream = s.stream
+"""
+_SELECT_HISTORY = """
+WITH RECURSIVE back (seq, prev, version) AS (
+    SELECT e.seq, e.prev, e.version
+    FROM streams s
+    JOIN heads h ON h.partition = s.partition AND h.stream = s.stream
+    JOIN events e ON e.partition = h.partition AND e.seq = h.seq
+    WHERE s.partition = :partition AND s.subject = :subject
+    UNION ALL
+    SELECT e.seq, e.prev, e.version FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
+    WHERE back.version - 1 > :gt
+)
+SELECT e.version, e.kind, e.body
+FROM back JOIN events e ON e.partition = :partition AND e.seq = back.seq
+WHERE back.version > :gt AND back.version <= :lte ORDER BY e.version * :direction LIMIT :limit
+"""
+_SELECT_NOTIFICATIONS = """
+SELECT e.seq, s.subject, e.version, e.kind, e.body
+FROM events e CROSS JOIN streams s ON s.partition = e.partition AND s.stream = e.stream
+WHERE e.partition = :partition AND e.seq > :after AND e.seq <= :stop
+AND (:topics = '[]' OR e.kind IN (SELECT value FROM json_each(:topics)))
+ORDER BY e.seq LIMIT :limit
+"""
+_SELECT_LAST_SEQ = "SELECT max(seq) FROM events WHERE partition = ?"
+_ADVANCE_TRACKING = """
+INSERT INTO tracking (partition, application, notification_id) VALUES (?, ?, ?)
+ON CONFLICT (partition, application) DO UPDATE SET notification_id = excluded.notification_id
+WHERE tracking.notification_id < excluded.notification_id RETURNING notification_id
+"""
+_SELECT_TRACKING = "SELECT notification_id FROM tracking WHERE partition = ? AND application = ?"
+
+_AnyRecorder = TypeVar("_AnyRecorder", bound=Recorder)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class AuthoredStore:
+    """What the recorders share: the store, the clock (aware UTC) and the type that originator ids have."""
+
+    engine: Engine
+    clock: Callable[[], datetime] = _utc_now
+    originator_id_type: type[UUID] | type[str] = UUID
+    # SQLite wakes waiting writers by chance: ten threads without rest made one wait 8 s of the 10 s it has.
+    _turn: Lock = field(default_factory=Lock, init=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that one thread at a time has; what a constraint refuses is the library's error."""
+        with self._turn, writing(self.engine) as connection:
+            try:
+                yield connection
+            except DatabaseIntegrityError as error:
+                raise IntegrityError(str(error.orig)) from error
+
+
+class _AuthoredRecorder(Recorder):
+    def __init__(self, store: AuthoredStore) -> None:
+        self._store = store
+
+
+class AuthoredAggregateRecorder(_AuthoredRecorder, AggregateRecorder):
+    """Appends to and reads the histories of authored objects."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Append all of the events or none.
+
+        Raises IntegrityError unless each version follows the one before; a history may begin at any. Raises
+        DataError for an originator id of another type than the store's.
+        """
+        with self._store.writing() as connection:
+            return self._insert_events(connection, stored_events, **kwargs)
+
+    def _insert_events(
+        self, connection: Connection, stored_events: Sequence[StoredEvent], **_: Any
+    ) -> Sequence[int] | None:
+        _append(connection, stored_events, store=self._store)
+        return None
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The events with ``gt`` < version <= ``lte``, by version; none for an unknown originator id."""
+        wanted = {
+            "partition": _PARTITION,
+            "subject": str(originator_id),
+            "gt": _LOWEST if gt is None else gt,
+            "lte": _HIGHEST if lte is None else lte,
+            "direction": -1 if desc else 1,
+            "limit": _HIGHEST if limit is None else limit,
+        }
+        with reading(self._store.engine) as connection:
+            rows = connection.exec_driver_sql(_SELECT_HISTORY, wanted).all()
+        return [StoredEvent(originator_id, version, kind, body) for version, kind, body in rows]
+
+
+class AuthoredApplicationRecorder(AuthoredAggregateRecorder, ApplicationRecorder):
+    """Also reads all authored objects' events in the order in which they were committed."""
+
+    def _insert_events(
+        self, connection: Connection, stored_events: Sequence[StoredEvent], **_: Any
+    ) -> Sequence[int] | None:
+        return _append(connection, stored_events, store=self._store)
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Up to ``limit`` events from ``start`` (or the first) to ``stop`` (or the last), by id."""
+        first = _LOWEST if start is None else start
+        wanted = {
+            "partition": _PARTITION,
+            "after": first - 1 if inclusive_of_start else first,
+            "stop": _HIGHEST if stop is None else stop,
+            "topics": _json(topics),
+            "limit": limit,
+        }
+        with reading(self._store.engine) as connection:
+            rows = connection.exec_driver_sql(_SELECT_NOTIFICATIONS, wanted).all()
+        id_of = self._store.originator_id_type
+        return [
+            Notification(id_of(subject), version, kind, body, id=seq)
+            for seq, subject, version, kind, body in rows
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """The last event's id; None while there is no event."""
+        with reading(self._store.engine) as connection:
+            return connection.exec_driver_sql(_SELECT_LAST_SEQ, (_PARTITION,)).scalar()
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """An iterator over the events after ``gt`` that waits for new ones, of any process, until stopped."""
+        return PollingSubscription(self, gt, topics)
+
+
+class AuthoredTrackingRecorder(_AuthoredRecorder, TrackingRecorder):
+    """Keeps how far each upstream application's notifications were processed."""
+
+    def insert_tracking(self, tracking: Tracking) -> None:
+        """Move on to the notification. Raises IntegrityError unless it lies after the one kept."""
+        with self._store.writing() as connection:
+            _advance(connection, tracking)
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """The last notification of the application that was processed; None while there is none."""
+        with reading(self._store.engine) as connection:
+            return connection.exec_driver_sql(_SELECT_TRACKING, (_PARTITION, application_name)).scalar()
+
+
+class AuthoredProcessRecorder(AuthoredTrackingRecorder, AuthoredApplicationRecorder, ProcessRecorder):
+    """Keeps events and how far the upstream was processed together, so that neither is there alone."""
+
+    def _insert_events(
+        self,
+        connection: Connection,
+        stored_events: Sequence[StoredEvent],
+        *,
+        tracking: Tracking | None = None,
+        **kwargs: Any,
+    ) -> Sequence[int] | None:
+        ids = super()._insert_events(connection, stored_events, **kwargs)
+        if tracking is not None:
+            _advance(connection, tracking)
+        return ids
+
+
+class PollingSubscription(Subscription[ApplicationRecorder]):
+    """Asks the recorder again while there is nothing new; any thread may stop it."""
+
+    def __init__(self, recorder: ApplicationRecorder, gt: int | None, topics: Sequence[str]) -> None:
+        super().__init__(recorder, gt, topics)
+        self._page: deque[Notification] = deque()
+        self._stopping = Event()
+
+    def stop(self) -> None:
+        """End the iteration, at once if it waits."""
+        super().stop()
+        self._stopping.set()
+
+    def __next__(self) -> Notification:
+        while not self._page and not self._stopping.is_set():
+            self._turn_page()
+            if not self._page:
+                self._stopping.wait(_POLL_SECONDS)
+        if self._stopping.is_set():
+            raise StopIteration
+        return self._page.popleft()
+
+    def _turn_page(self) -> None:
+        self._page.extend(
+            self._recorder.select_notifications(
+                self._last_notification_id, _PAGE, topics=self._topics, inclusive_of_start=False
+            )
+        )
+        if self._page:
+            self._last_notification_id = self._page[-1].id
+
+
+class AuthoredFactory(InfrastructureFactory[AuthoredTrackingRecorder]):
+    """Makes the recorders for an application of the library; its environment says where the store is.
+
+    ``TIDINGS_STORE`` is the store's URL; it is made there if missing unless ``CREATE_TABLE`` is "f".
+    ``ORIGINATOR_ID_TYPE`` is "uuid" (default) or "text".
+    """
+
+    TIDINGS_STORE = "TIDINGS_STORE"
+    CREATE_TABLE = "CREATE_TABLE"
+    ORIGINATOR_ID_TYPE = "ORIGINATOR_ID_TYPE"
+
+    def __init__(
+        self, env: Environment | EnvType | None, *, clock: Callable[[], datetime] = _utc_now
+    ) -> None:
+        """Raises InfrastructureFactoryError for a wrong environment, StoreUnusable for a wrong store."""
+        super().__init__(env)
+        id_type = self._originator_id_type()
+        self._store = AuthoredStore(self._open(), clock, id_type)
+
+    def close(self) -> None:
+        """Close the store's connections."""
+        self._store.engine.dispose()
+
+    def aggregate_recorder(self, purpose: str = "events") -> AuthoredAggregateRecorder:
+        """A recorder of histories. Raises NotSupportedError for any purpose but "events"."""
+        if purpose != "events":
+            raise NotSupportedError(
+                f"purpose {purpose!r}: expected 'events'; no snapshots, authored objects have short histories"
+            )
+        return AuthoredAggregateRecorder(self._store)
+
+    def application_recorder(self) -> AuthoredApplicationRecorder:
+        """A recorder of histories and their common order."""
+        return self._chosen(self.APPLICATION_RECORDER_TOPIC, AuthoredApplicationRecorder)(self._store)
+
+    def tracking_recorder(
+        self, tracking_recorder_class: type[AuthoredTrackingRecorder] | None = None
+    ) -> AuthoredTrackingRecorder:
+        """A recorder of what was processed, of the class given here or named in the environment."""
+        chosen = tracking_recorder_class or self._chosen(
+            self.TRACKING_RECORDER_TOPIC, AuthoredTrackingRecorder
+        )
+        return chosen(self._store)
+
+    def process_recorder(self) -> AuthoredProcessRecorder:
+        """A recorder of events together with what was processed."""
+        return self._chosen(self.PROCESS_RECORDER_TOPIC, AuthoredProcessRecorder)(self._store)
+
+    def _open(self) -> Engine:
+        url = self.env.get(self.TIDINGS_STORE)
+        if not url:
+            keys = ", ".join(self.env.create_keys(self.TIDINGS_STORE))
+            raise InfrastructureFactoryError(f"the environment must say where the store is, as {keys}")
+        if not strtobool(self.env.get(self.CREATE_TABLE) or "yes"):
+            return open_store(url)
+        engine, _ = create_store(url, customer_partitions=1)
+        return engine
+
+    def _originator_id_type(self) -> type[UUID] | type[str]:
+        match self.env.get(self.ORIGINATOR_ID_TYPE, "uuid").lower():
+            case "uuid":
+                return UUID
+            case "text":
+                return str
+            case other:
+                raise InfrastructureFactoryError(
+                    f"{self.ORIGINATOR_ID_TYPE} must be 'uuid' or 'text', found {other!r}"
+                )
+
+    def _chosen(self, key: str, default: type[_AnyRecorder]) -> type[_AnyRecorder]:
+        topic = self.env.get(key)
+        chosen = resolve_topic(topic) if topic else default
+        if not (isinstance(chosen, type) and issubclass(chosen, default)):
+            raise InfrastructureFactoryError(f"{key} must name a {default.__name__}, found {topic!r}")
+        return chosen
+
+
+class _Batch:
+    """Events on their way in: looked up by sets, chained in order, written by sets."""
+
+    def __init__(
+        self, connection: Connection, store: AuthoredStore, *, events: Sequence[StoredEvent]
+    ) -> None:
+        last_seq, self._last_stream = connection.exec_driver_sql(_FENCE, (len(events), _PARTITION)).one()
+        self._seq = last_seq - len(events)
+        # Read behind the fence: the writer that waited longest must not note the earliest time.
+        self._recorded_at = to_micros(store.clock())
+        self._id_type = store.originator_id_type
+        wanted = {
+            "partition": _PARTITION,
+            "subjects": _json(sorted({str(event.originator_id) for event in events})),
+        }
+        rows = connection.exec_driver_sql(_SELECT_ENDS, wanted)
+        self._ends = {row[0]: (row[1], StoredHead(row[2], row[3], row[4])) for row in rows.all()}
+        self._streams: list[tuple[object, ...]] = []
+        self._events: list[tuple[object, ...]] = []
+        self._heads: dict[int, StoredHead] = {}
+
+    def add(self, event: StoredEvent) -> int:
+        self._check_id(event)
+        subject = str(event.originator_id)
+        stream, head = self._ends.get(subject) or self._begin(subject, event.originator_version)
+        if event.originator_version != head.version + 1:
+            raise IntegrityError(
+                f"{subject}: expected version {head.version + 1}, found {event.originator_version}"
+            )
+        new = self._chain(event, stream, head)
+        self._heads[stream] = new
+        self._ends[subject] = (stream, new)
+        return new.seq
+
+    def write(self, connection: Connection) -> None:
+        if self._streams:
+            connection.exec_driver_sql(_SET_LAST_STREAM, (self._last_stream, _PARTITION))
+            connection.exec_driver_sql(_INSERT_STREAM, self._streams)
+        connection.exec_driver_sql(INSERT_EVENT, self._events)
+        ends = sorted(self._heads.items())
+        connection.exec_driver_sql(
+            UPSERT_HEAD, [(_PARTITION, stream, end.version, end.seq, end.hash) for stream, end in ends]
+        )
+
+    def _check_id(self, event: StoredEvent) -> None:
+        # Reading gives every id the store's type: one of the other type would spoil the log for ever.
+        if not isinstance(event.originator_id, self._id_type):
+            raise DataError(
+                f"originator id {event.originator_id!r}: expected a {self._id_type.__name__},"
+                f" found a {type(event.originator_id).__name__}"
+            )
+
+    def _begin(self, subject: str, first_version: int) -> tuple[int, StoredHead]:
+        self._last_stream += 1
+        self._streams.append((_PARTITION, self._last_stream, subject))
+        return self._last_stream, StoredHead(first_version - 1, 0, genesis(subject))
+
+    def _chain(self, event: StoredEvent, stream: int, head: StoredHead) -> StoredHead:
+        version, kind, body, at = event.originator_version, event.topic, event.state, self._recorded_at
+        hash_ = link(
+            head.hash,
+            version=version,
+            kind=kind,
+            occurred_at=at,
+            recorded_at=at,
+            cause=0,
+            rulebook="",
+            body=body,
+        )
+        self._seq += 1
+        self._events.append(
+            (_PARTITION, self._seq, stream, version, head.seq, kind, at, at, 0, 0, hash_, body)
+        )
+        return StoredHead(version, self._seq, hash_)
+
+
+def _append(connection: Connection, events: Sequence[StoredEvent], *, store: AuthoredStore) -> list[int]:
+    """The sequence numbers that the events got. What it raises must roll the transaction back."""
+    if not events:
+        return []
+    batch = _Batch(connection, store, events=events)
+    ids = [batch.add(event) for event in events]
+    batch.write(connection)
+    return ids
+
+
+def _advance(connection: Connection, tracking: Tracking) -> None:
+    name, number = tracking.application_name, tracking.notification_id
+    if connection.exec_driver_sql(_ADVANCE_TRACKING, (_PARTITION, name, number)).one_or_none() is None:
+        raise IntegrityError(f"{name}: notification {number} does not lie after the one processed last")
+
+
+def _json(values: Sequence[str]) -> str:
+    return msgspec.json.encode(list(values)).decode()

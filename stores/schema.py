@@ -1,0 +1,156 @@
+"""The tables. ``partition`` leads every key, so that they can be spread over several servers.
+
+Instants are microseconds since 1970 (UTC). Partition 0 holds authored objects and what belongs to the
+store as a whole; customers live in 1 and up. There is no database sequence: numbers come from ``partitions``.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _table(name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
+    """A table clustered by its primary key on SQLite, so that rows lie in the order they are read."""
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def _key(name: str, kind: type[object] = BigInteger) -> Column[object]:
+    return Column(name, kind, primary_key=True, autoincrement=False, nullable=False)  # type: ignore[arg-type]
+
+
+def _number(name: str, *, default: int | None = None) -> Column[object]:
+    server_default = None if default is None else str(default)
+    return Column(name, BigInteger, nullable=False, server_default=server_default)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _bytes(name: str) -> Column[object]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+partitions = _table(
+    "partitions",
+    _key("partition", Integer),
+    _text("owner", nullable=True),
+    _number("epoch", default=0),
+    _number("lease_until", default=0),
+    _number("last_seq", default=0),
+    _number("last_stream", default=0),
+    _number("last_position", default=0),
+    _number("clock_at", default=0),
+)
+streams = _table(
+    "streams",
+    _key("partition", Integer),
+    _key("stream"),
+    _text("subject"),
+    UniqueConstraint("partition", "subject"),
+)
+events = _table(
+    "events",
+    _key("partition", Integer),
+    _key("seq"),
+    _number("stream"),
+    _number("version"),
+    _number("prev"),
+    _text("kind"),
+    _number("occurred_at"),
+    _number("recorded_at"),
+    _number("cause"),
+    _number("rulebook"),
+    _bytes("hash"),
+    _bytes("body"),
+)
+heads = _table(
+    "heads", _key("partition", Integer), _key("stream"), _number("version"), _number("seq"), _bytes("hash")
+)
+inbox = _table(
+    "inbox",
+    _key("partition", Integer),
+    _key("occurred_at"),
+    _key("rank", SmallInteger),
+    _key("position"),
+    _number("stream"),
+    _text("kind"),
+    _bytes("body"),
+)
+fact_keys = _table("fact_keys", _key("partition", Integer), _key("key", LargeBinary), _bytes("digest"))
+dead_letters = _table(
+    "dead_letters",
+    _key("partition", Integer),
+    _key("number"),
+    _number("refused_at"),
+    _text("origin"),
+    _text("place"),
+    _text("code"),
+    _text("reason"),
+    _bytes("raw"),
+)
+timers = _table(
+    "timers",
+    _key("partition", Integer),
+    _key("stream"),
+    _number("due_at"),
+    Index("timers_by_due_at", "partition", "due_at"),
+)
+outbox = _table("outbox", _key("partition", Integer), _key("message", Text), _number("stream"))
+rulebooks = _table(
+    "rulebooks", _key("partition", Integer), _key("number", Integer), _text("digest"), _bytes("body")
+)
+documents = _table(
+    "documents",
+    _key("partition", Integer),
+    _key("kind", Text),
+    _key("name", Text),
+    _key("version", Integer),
+    _text("digest"),
+    _bytes("body"),
+)
+messages = _table(
+    "messages",
+    _key("partition", Integer),
+    _key("id", Text),
+    _number("stream"),
+    _text("journey"),
+    _number("version"),
+    _text("step"),
+    _text("channel", nullable=True),
+    _text("template"),
+    _text("purpose"),
+    _text("status"),
+    _text("reason", nullable=True),
+    _number("requested_version"),
+    _number("requested_at"),
+    Column("sent_at", BigInteger, nullable=True),
+    Index("messages_by_customer", "partition", "stream"),
+)
+tasks = _table(
+    "tasks",
+    _key("partition", Integer),
+    _key("id", Text),
+    _number("stream"),
+    _text("journey"),
+    _number("version"),
+    _text("step"),
+    _text("role"),
+    _number("created_at"),
+    _number("due_at"),
+)
+projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
+tracking = _table(
+    "tracking", _key("partition", Integer), _key("application", Text), _number("notification_id")
+)

@@ -1,0 +1,91 @@
+"""A whole Tidings on a store of its own, built as the command line builds it."""
+
+import atexit
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audit.verify import Verified
+from domain.catalogue import Envelope
+from stores.inbox import Taken, Told
+from tidings.bootstrap import Tidings, bootstrap, initialise
+from tidings.cli.audit import verify_all
+from tidings.cli.running import live
+from tidings.process import BATCH, Tally
+from tidings.settings import Settings
+
+Line = tuple[str, int, int, int, bytes, bytes]
+
+
+class Bank:
+    """A store in ``folder``; closing is the garbage collector's, as in a short-lived command."""
+
+    def __init__(self, folder: Path, *, partitions: int = 2, name: str = "tidings") -> None:
+        self.path = folder / f"{name}.db"
+        self.outbox = folder / f"{name}-outbox"
+        self.settings = Settings(f"sqlite:///{self.path}", self.outbox)
+        shutil.copyfile(_initialised(partitions), self.path)
+
+    @property
+    def tidings(self) -> Tidings:
+        """The store, opened anew."""
+        return bootstrap(self.settings)
+
+    def take(self, told: Sequence[Envelope]) -> Taken:
+        """Facts in, in this order."""
+        tidings = self.tidings
+        taken = tidings.inbox.take(
+            [Told(e, f"fact {n}") for n, e in enumerate(told)], [], origin="test", at=0
+        )
+        tidings.engine.dispose()
+        return taken
+
+    def run(self, until: datetime, *, batch: int = BATCH) -> Tally:
+        """Live up to ``until``."""
+        tidings = self.tidings
+        tally = live(tidings, until=until, advance=lambda _: None, batch=batch)
+        tidings.engine.dispose()
+        return tally
+
+    def verify(self) -> Verified:
+        """What an audit finds."""
+        tidings = self.tidings
+        verified = verify_all(tidings, lambda _: None)
+        tidings.engine.dispose()
+        return verified
+
+    def histories(self) -> dict[str, list[Line]]:
+        """Each customer's events as stored, whatever partition they lie in."""
+        rows = self.sql(
+            "SELECT s.subject, e.kind, e.occurred_at, e.recorded_at, e.cause, e.body, e.hash "
+            "FROM events e JOIN streams s USING (partition, stream) WHERE partition > 0 "
+            "ORDER BY s.subject, e.version"
+        )
+        told: dict[str, list[Line]] = {}
+        for subject, *line in rows:
+            told.setdefault(subject, []).append((*line,))
+        return told
+
+    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Whatever an attacker or a test does to the file directly."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        finally:
+            connection.close()
+
+
+@cache
+def _initialised(partitions: int) -> Path:
+    """A store as ``tidings init`` makes it, made once for each run of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="tidings-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "made.db"
+    initialise(Settings(f"sqlite:///{path}", folder / "outbox"), partitions=partitions)
+    sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
+    return path

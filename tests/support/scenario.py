@@ -1,0 +1,134 @@
+"""Given-when-then for journeys: facts and time go in, exactly what was decided comes out. No store."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from channels.base import Accepted
+from domain.catalogue import FACTS, Envelope, Fact, rank_of
+from domain.customer import Customer, evolve
+from domain.events import (
+    KIND_OF,
+    Body,
+    Event,
+    MessageRequested,
+    MessageSending,
+    MessageSuppressed,
+    TaskCreated,
+    TimerFired,
+)
+from journeys.engine import decide
+from journeys.rulebook import Rulebook, Rules
+from tidings.documents import mark_of, shipped
+from tidings.sending import outcome_event, prepare
+
+_KINDS = {struct: kind for kind, struct in FACTS.items()}
+_SHIPPED = shipped()
+TEMPLATES = {(template.template, template.version): template for template in _SHIPPED.templates}
+SHIPPED_RULEBOOK = Rulebook(
+    journeys=tuple(_SHIPPED.journeys),
+    templates=tuple(mark_of(template) for template in _SHIPPED.templates),
+    policy=_SHIPPED.policy,
+)
+SHIPPED_RULES = Rules(SHIPPED_RULEBOOK)
+
+
+class Sent(Struct, frozen=True):
+    """A message that was handed over, as a test tells it."""
+
+    template: str
+    channel: str
+    at: datetime
+
+
+class NotSent(Struct, frozen=True):
+    """A message that the policy suppressed."""
+
+    template: str
+    rule: str
+    at: datetime
+
+
+class Scenario:
+    """One customer's life under a rulebook, from nothing."""
+
+    def __init__(self, *journeys: str, rules: Rules = SHIPPED_RULES, subject: str = "c-1") -> None:
+        chosen = tuple(j for j in rules.rulebook.journeys if not journeys or j.journey in journeys)
+        book = rules.rulebook
+        self.rules = Rules(Rulebook(journeys=chosen, templates=book.templates, policy=book.policy))
+        self.customer = Customer(subject)
+        self.history: list[Event] = []
+
+    def given(self, *told: tuple[datetime, Fact]) -> "Scenario":
+        """These facts happen, each at its instant, with every wake-up that is due before it."""
+        for at, fact in sorted(told, key=lambda item: (item[0], rank_of(_KINDS[type(item[1])]))):
+            self._wake_until(at, including=False)
+            self._take(_KINDS[type(fact)], at, cause=0, body=fact)
+        return self
+
+    def until(self, at: datetime) -> "Scenario":
+        """Time passes up to and including this instant."""
+        self._wake_until(at, including=True)
+        return self
+
+    def bodies(self, kind: type[Struct]) -> list[Body]:
+        """What was recorded of this kind."""
+        return [event.body for event in self.history if isinstance(event.body, kind)]
+
+    def messages(self) -> list[Sent | NotSent]:
+        """Every message that was asked for, in order."""
+        asked = {e.body.message: e.body for e in self.history if isinstance(e.body, MessageRequested)}
+        told: list[Sent | NotSent] = []
+        for event in self.history:
+            match event.body:
+                case MessageSending(message=message, channel=channel):
+                    told.append(Sent(asked[message].template, channel, event.recorded_at))
+                case MessageSuppressed(message=message, rule=rule):
+                    told.append(NotSent(asked[message].template, rule, event.recorded_at))
+                case _:
+                    pass
+        return told
+
+    def tasks(self) -> list[tuple[str, datetime]]:
+        """Every task, by role and instant."""
+        return [(e.body.role, e.recorded_at) for e in self.history if isinstance(e.body, TaskCreated)]
+
+    def _wake_until(self, at: datetime, *, including: bool) -> None:
+        while (due := self.customer.next_timer) and (due[0] < at or (including and due[0] == at)):
+            cause = self.customer.timers[due[1]].version
+            body = TimerFired(timer=due[1], due_at=due[0])
+            self._take("timer.fired/1", due[0], cause=cause, body=body)
+
+    def _take(self, kind: str, occurred_at: datetime, *, cause: int, body: Body) -> None:
+        now = max(occurred_at, self.customer.clock_at)
+        event = Event(self.customer.version + 1, kind, occurred_at, now, cause, body)
+        self.history.append(event)
+        decided = decide(evolve(self.customer, event), event, self.rules, now)
+        self.history.extend(decided.events)
+        self.customer = decided.customer
+        self._hand_over(decided.events, now)
+
+    def _hand_over(self, decided: Sequence[Event], now: datetime) -> None:
+        """What the worker does: judge every request first, then record the provider's answers."""
+        intents = [
+            self._record(prepare(self.customer, event.body.message, self.rules, TEMPLATES)[0], now, event)
+            for event in decided
+            if isinstance(event.body, MessageRequested)
+        ]
+        for intent in intents:
+            if isinstance(intent.body, MessageSending):
+                answer = outcome_event(intent.body.message, Accepted(intent.body.message))
+                self._record(answer, now, intent)
+
+    def _record(self, body: Body, now: datetime, cause: Event) -> Event:
+        version = self.customer.version + 1
+        event = Event(version, KIND_OF[type(body)], now, now, cause.version, body)
+        self.history.append(event)
+        self.customer = evolve(self.customer, event)
+        return event
+
+
+def envelope(subject: str, at: datetime, fact: Fact) -> Envelope:
+    """A fact under its literal name."""
+    return Envelope(_KINDS[type(fact)], subject, at, fact)

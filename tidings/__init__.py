@@ -1,0 +1,1 @@
+"""The composition root: settings, ingest, the worker, the command line."""

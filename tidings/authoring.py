@@ -1,0 +1,230 @@
+"""Authored documents as aggregates: publishing a version adds an event, and nothing is ever changed.
+
+Aggregates, events and their names live in the library ``eventsourcing``; the documents that the engine
+runs on, and the rulebook that they make up, are a read model of them.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import Aggregate
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from domain.errors import InputRefused, StoreCorrupt
+from domain.policy import Policy
+from journeys.definition import Journey
+from journeys.rulebook import Rulebook, Rules, canonical, digest
+from stores.database import writing
+from stores.history import StoredHistory
+from stores.library import (
+    StoredDocument,
+    add_documents,
+    add_rulebook,
+    current_rulebook,
+    published,
+)
+from templates.model import Template, decode_template
+from tidings.documents import Shipped, mark_of
+
+_NAMESPACE = UUID("5f0d9a52-3c0e-5a55-8f0b-6a7d9f6f2f10")
+_ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorders", "CREATE_TABLE": "f"}
+Templates = dict[tuple[str, int], Template]
+
+
+class AuthoredDocument(Aggregate):
+    """One document by name, with every version of it that was published."""
+
+    KIND = "document"
+
+    class Created(Aggregate.Created):
+        """The name was taken into use."""
+
+        name: str
+
+    class Published(Aggregate.Event):
+        """A version was published: its digest and canonical text, for ever."""
+
+        document_version: int
+        digest: str
+        text: str
+
+        def apply(self, aggregate: Any) -> None:
+            """Fold the version in."""
+            aggregate.versions[self.document_version] = (self.digest, self.text)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.versions: dict[int, tuple[str, str]] = {}
+
+    @classmethod
+    def create_id(cls, name: str) -> UUID:
+        """The only id that a document of this kind and name can have."""
+        return uuid5(_NAMESPACE, f"{cls.KIND}/{name}")
+
+    @classmethod
+    def begin(cls, name: str, *, at: datetime) -> "AuthoredDocument":
+        """A document that has no version yet, begun at ``at`` (aware UTC)."""
+        return cls._create(event_class=cls.Created, id=cls.create_id(name), name=name, timestamp=at)
+
+    def publish(self, version: int, *, text: bytes, digest: str, at: datetime) -> bool:
+        """Add a version at ``at`` (aware UTC); False where it is there already, byte for byte.
+
+        Raises InputRefused where the version is published with other content.
+        """
+        known = self.versions.get(version)
+        if known is not None and known[0] == digest:
+            return False
+        if known is not None:
+            raise InputRefused("document.version_taken", kind=self.KIND, name=self.name, version=version)
+        self.trigger_event(
+            self.Published, document_version=version, digest=digest, text=text.decode(), timestamp=at
+        )
+        return True
+
+
+class JourneyDocument(AuthoredDocument):
+    KIND = "journey"
+    TOPIC = "journey/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "journey.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "journey.published/1"
+
+
+class TemplateDocument(AuthoredDocument):
+    KIND = "template"
+    TOPIC = "template/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "template.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "template.published/1"
+
+
+class PolicyDocument(AuthoredDocument):
+    KIND = "policy"
+    TOPIC = "policy/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "policy.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "policy.published/1"
+
+
+class Authoring(Application[UUID]):
+    """Publishes documents into the store at ``url``."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__({**_ENVIRONMENT, "TIDINGS_STORE": url})
+
+    def publish(self, kind: type[AuthoredDocument], name: str, document: Struct, *, at: datetime) -> bool:
+        """Publish one version of a document; False where it was published before."""
+        try:
+            authored: AuthoredDocument = self.repository.get(kind.create_id(name))
+        except AggregateNotFoundError:
+            authored = kind.begin(name, at=at)
+        version: int = document.version  # type: ignore[attr-defined]
+        added = authored.publish(version, text=canonical(document), digest=digest(document), at=at)
+        if added:
+            self.save(authored)
+        return added
+
+    def versions(self) -> Iterator[StoredDocument]:
+        """Every version of every document, in the order of publication."""
+        names: dict[UUID, tuple[str, str]] = {}
+        start: int | None = 1
+        while start is not None:
+            notifications = self.recorder.select_notifications(start, 100)
+            for notification in notifications:
+                event = self.mapper.to_domain_event(notification)
+                if isinstance(event, AuthoredDocument.Created):
+                    kind = notification.topic.partition(".")[0]
+                    names[event.originator_id] = (kind, event.name)
+                elif isinstance(event, AuthoredDocument.Published):
+                    kind, name = names[event.originator_id]
+                    yield StoredDocument(
+                        kind, name, event.document_version, event.digest, event.text.encode()
+                    )
+            start = notifications[-1].id + 1 if notifications else None
+
+
+class InForce(Struct, frozen=True):
+    """What the engine runs on: the rulebook, its number, and every template ever published."""
+
+    number: int
+    rules: Rules
+    templates: Templates
+
+
+def publish(engine: Engine, documents: Shipped, *, at: datetime) -> list[tuple[str, str, int]]:
+    """Publish what is new among these documents and put it in force at ``at`` (aware UTC).
+
+    Gives kind, name and version of what was new. A crash in between is made good by the next call.
+    """
+    url = engine.url.render_as_string(hide_password=False)
+    named: list[tuple[type[AuthoredDocument], str, Struct]] = [
+        *((TemplateDocument, template.template, template) for template in documents.templates),
+        (PolicyDocument, documents.policy.policy, documents.policy),
+        *((JourneyDocument, journey.journey, journey) for journey in documents.journeys),
+    ]
+    with Authoring(url) as authoring:
+        new = [
+            (kind.KIND, name, document.version)  # type: ignore[attr-defined]
+            for kind, name, document in named
+            if authoring.publish(kind, name, document, at=at)
+        ]
+        _put_in_force(engine, list(authoring.versions()))
+    return new
+
+
+def in_force(engine: Engine) -> InForce:
+    """The rulebook in force with its templates. Raises StoreCorrupt where nothing was ever published."""
+    current = current_rulebook(engine)
+    if current is None:
+        raise StoreCorrupt("store.no_rulebook", store=str(engine.url.database))
+    number, body = current
+    templates = [decode_template(stored.body) for stored in published(engine) if stored.kind == "template"]
+    return InForce(number, Rules(decode_rulebook(body)), {(t.template, t.version): t for t in templates})
+
+
+def all_rules(engine: Engine) -> dict[int, Rules]:
+    """Every rulebook that was ever in force, by its number."""
+    rulebooks = StoredHistory(engine).rulebooks()
+    return {number: Rules(decode_rulebook(stored.body)) for number, stored in rulebooks.items()}
+
+
+def decode_rulebook(body: bytes) -> Rulebook:
+    """A rulebook from its canonical bytes."""
+    return msgspec.json.decode(body, type=Rulebook)
+
+
+def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
+    """Bring documents and rulebook up to what was published; nothing where they are."""
+    known = {(stored.kind, stored.name, stored.version) for stored in published(engine)}
+    new = [stored for stored in versions if (stored.kind, stored.name, stored.version) not in known]
+    templates = [decode_template(stored.body) for stored in versions if stored.kind == "template"]
+    policies = [
+        msgspec.json.decode(stored.body, type=Policy) for stored in versions if stored.kind == "policy"
+    ]
+    rulebook = Rulebook(
+        journeys=tuple(
+            msgspec.json.decode(stored.body, type=Journey) for stored in versions if stored.kind == "journey"
+        ),
+        templates=tuple(mark_of(template) for template in templates),
+        policy=max(policies, key=lambda policy: policy.version),
+    )
+    current = current_rulebook(engine)
+    with writing(engine) as connection:
+        if new:
+            add_documents(connection, new)
+        if current is None or current[1] != canonical(rulebook):
+            add_rulebook(connection, digest=digest(rulebook), body=canonical(rulebook))

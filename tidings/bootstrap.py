@@ -1,0 +1,91 @@
+"""Builds everything, in reading order; the only caller of adapters' constructors."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from audit.verify import Prepare
+from channels.base import Channel
+from channels.sandbox import Sandbox
+from domain.catalogue import ChannelName
+from stores.database import create_store, open_store
+from stores.history import StoredHistory
+from stores.inbox import Inbox
+from stores.projections import Ledger
+from tidings import authoring, sending
+from tidings.authoring import InForce, Templates
+from tidings.documents import shipped
+from tidings.process import BATCH, Tally, Worker
+from tidings.settings import Settings
+
+CUSTOMER_PARTITIONS = 8
+
+
+class Tidings(Struct, frozen=True):
+    """An open store with all that works on it."""
+
+    settings: Settings
+    engine: Engine
+    channels: Mapping[ChannelName, Channel]
+
+    @property
+    def history(self) -> StoredHistory:
+        """What was recorded."""
+        return StoredHistory(self.engine)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Messages and tasks."""
+        return Ledger(self.engine)
+
+    @property
+    def inbox(self) -> Inbox:
+        """The way in for facts."""
+        return Inbox(self.engine)
+
+    def in_force(self) -> InForce:
+        """What the engine runs on now."""
+        return authoring.in_force(self.engine)
+
+    def worker(self, tally: Tally, *, batch: int = BATCH) -> Worker:
+        """A worker that counts into ``tally`` and takes up to ``batch`` facts at a time."""
+        in_force = self.in_force()
+        return Worker(
+            self.engine,
+            in_force.number,
+            in_force.rules,
+            in_force.templates,
+            self.channels,
+            tally,
+            batch,
+        )
+
+
+def bootstrap(settings: Settings, *, channels: Mapping[ChannelName, Channel] | None = None) -> Tidings:
+    """Open the store that the settings name. Raises StoreUnusable; channels default to the sandbox."""
+    sandbox = Sandbox(settings.outbox)
+    default: dict[ChannelName, Channel] = {"email": sandbox, "sms": sandbox, "push": sandbox}
+    return Tidings(settings, open_store(settings.store), channels or default)
+
+
+def initialise(
+    settings: Settings, *, partitions: int = CUSTOMER_PARTITIONS
+) -> tuple[bool, list[tuple[str, str, int]]]:
+    """Make the store if need be and publish the shipped documents.
+
+    Gives whether the store was made now, and kind, name and version of what was newly published.
+    """
+    engine, made = create_store(settings.store, customer_partitions=partitions)
+    return made, authoring.publish(engine, shipped(), at=wall_clock())
+
+
+def preparer(templates: Templates) -> Prepare:
+    """The last decision on a message as audit makes it again."""
+    return lambda customer, message, rules: sending.prepare(customer, message, rules, templates)[0]
+
+
+def wall_clock() -> datetime:
+    """Now, aware UTC; the one place where time is fetched rather than given."""
+    return datetime.now(UTC)

@@ -1,0 +1,64 @@
+"""tidings audit: proof that the record is whole and that its decisions come out again."""
+
+import click
+from msgspec import to_builtins
+
+from audit.verify import Verified, verify
+from tidings.authoring import all_rules
+from tidings.bootstrap import Tidings, bootstrap, preparer
+from tidings.cli.terminal import Advance, Terminal, common_options
+
+_SHOWN = 20
+
+
+@click.group("audit")
+def command() -> None:
+    """Checks on what was recorded."""
+
+
+@command.command("verify")
+@common_options
+@click.pass_context
+def verify_command(ctx: click.Context, terminal: Terminal) -> None:
+    """Re-number, re-hash and re-decide the whole history; exit 1 if anything differs."""
+    tidings = bootstrap(terminal.settings)
+    with terminal.progress("audit.progress", tidings.history.size()) as advance:
+        verified = verify_all(tidings, advance)
+    terminal.json(
+        {
+            "customers": verified.customers,
+            "events": verified.events,
+            "replayed": verified.replayed,
+            "differences": verified.differences,
+            "chain_breaks": verified.chain_breaks,
+            "ok": verified.ok,
+            "findings": [to_builtins(finding) for finding in verified.findings],
+        }
+    )
+    show(terminal, verified)
+    if not verified.ok:
+        ctx.exit(1)
+
+
+def verify_all(tidings: Tidings, advance: Advance) -> Verified:
+    """The whole store, checked."""
+    prepare = preparer(tidings.in_force().templates)
+    return verify(tidings.history, all_rules(tidings.engine), prepare, progress=advance)
+
+
+def show(terminal: Terminal, verified: Verified) -> None:
+    """What was checked, and each finding with its place."""
+    terminal.tell(
+        "audit.ok" if verified.ok else "audit.not_ok",
+        customers=f"{verified.customers:,}",
+        events=f"{verified.events:,}",
+        replayed=f"{verified.replayed:,}",
+        differences=f"{verified.differences:,}",
+        chain_breaks=f"{verified.chain_breaks:,}",
+    )
+    for finding in verified.findings[:_SHOWN]:
+        place = terminal.wording.tell("audit.place", to_builtins(finding))
+        terminal.complain(f"{place} {terminal.wording.tell(finding.code, finding.values)}")
+    if len(verified.findings) > _SHOWN:
+        more = {"more": len(verified.findings) - _SHOWN}
+        terminal.complain(terminal.wording.tell("audit.more", more))

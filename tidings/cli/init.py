@@ -1,0 +1,30 @@
+"""tidings init: make the store and publish what is shipped."""
+
+import click
+
+from stores.database import sqlite_path
+from tidings.bootstrap import CUSTOMER_PARTITIONS, initialise
+from tidings.cli.terminal import Terminal, common_options
+
+
+@click.command("init")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 1024),
+    default=CUSTOMER_PARTITIONS,
+    show_default=True,
+    help="Slices of customers; fixed for the store's life.",
+)
+@common_options
+def command(terminal: Terminal, partitions: int) -> None:
+    """Make the store and publish the shipped programmes; again, it says what is there."""
+    made, new = initialise(terminal.settings, partitions=partitions)
+    store = str(sqlite_path(terminal.settings.store))
+    terminal.tell("init.made" if made else "init.there", store=store)
+    if new:
+        terminal.tell("init.published")
+        terminal.table("init", ["kind", "name", "version"], new)
+    else:
+        terminal.tell("init.nothing_new")
+    published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
+    terminal.json({"store": store, "made": made, "published": published})

@@ -1,0 +1,57 @@
+"""tidings run: live through time by the virtual clock."""
+
+from datetime import datetime
+
+import click
+from msgspec import to_builtins
+
+from tidings.bootstrap import Tidings, bootstrap
+from tidings.cli.terminal import Advance, Instant, Terminal, common_options
+from tidings.process import BATCH, Tally
+
+
+@click.command("run")
+@click.option("--until", type=Instant(), required=True, help="Live up to and including this instant.")
+@click.option("--from", "since", type=Instant(), help="Move the clock here first; nothing before it is sent.")
+@common_options
+def command(terminal: Terminal, until: datetime, since: datetime | None) -> None:
+    """All facts and timers up to an instant, in their order; messages go to the sandbox."""
+    if since is not None and since > until:
+        raise click.BadParameter("--from lies after --until")
+    tidings = bootstrap(terminal.settings)
+    waiting = tidings.inbox.waiting(until=until)
+    with terminal.progress("run.progress", waiting) as advance:
+        tally = live(tidings, until=until, since=since, advance=advance)
+    show(terminal, tally)
+    terminal.json(to_builtins(tally))
+
+
+def live(
+    tidings: Tidings,
+    *,
+    until: datetime,
+    since: datetime | None = None,
+    advance: Advance,
+    batch: int = BATCH,
+) -> Tally:
+    """Run every partition of the store up to ``until``; gives what was done."""
+    tally = Tally()
+    worker = tidings.worker(tally, batch=batch)
+    for partition in tidings.history.customer_partitions():
+        worker.run(partition, until=until, since=since, progress=lambda _: advance(tally.facts))
+    tidings.ledger.catch_up()
+    return tally
+
+
+def show(terminal: Terminal, tally: Tally) -> None:
+    """What a run did, as sentences and tables."""
+    terminal.tell("run.done", facts=f"{tally.facts:,}", events=f"{tally.events:,}")
+    for code, counts in (
+        ("run.messages", tally.messages),
+        ("run.suppressed", tally.suppressed),
+        ("run.journeys", tally.journeys),
+    ):
+        if counts:
+            names = [(terminal.wording.tell(name), number) for name, number in sorted(counts.items())]
+            terminal.write()
+            terminal.table(code, ["name", "number"], names)

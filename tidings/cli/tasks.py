@@ -1,0 +1,30 @@
+"""tidings tasks: work that journeys asked of people."""
+
+import click
+from msgspec import to_builtins
+
+from domain.clock import from_micros
+from tidings.bootstrap import bootstrap
+from tidings.cli.terminal import Terminal, common_options, shown
+
+
+@click.command("tasks")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@common_options
+def command(terminal: Terminal, limit: int) -> None:
+    """Tasks for relationship managers and the call centre, with their deadlines."""
+    entries = bootstrap(terminal.settings).ledger.tasks()
+    told = []
+    for entry in entries:
+        values: dict[str, object] = to_builtins(entry)
+        values["created_at"] = from_micros(entry.created_at).isoformat()
+        values["due_at"] = from_micros(entry.due_at).isoformat()
+        told.append(values)
+    terminal.json(told)
+    rows = [
+        (shown(e.created_at), e.customer, e.journey, e.step, terminal.wording.tell(e.role), shown(e.due_at))
+        for e in entries[:limit]
+    ]
+    terminal.table("tasks", ["created_at", "customer", "journey", "step", "role", "due_at"], rows)
+    if len(entries) > limit:
+        terminal.tell("messages.more", shown=limit, total=f"{len(entries):,}")

@@ -1,0 +1,68 @@
+"""tidings why: why a message was or was not sent."""
+
+import click
+from msgspec import to_builtins
+
+from audit.replay import replay
+from audit.why import Explanation, explain
+from domain.clock import from_micros
+from domain.errors import NotFound
+from tidings.bootstrap import Tidings, bootstrap
+from tidings.cli.terminal import Terminal, common_options, shown
+from tidings.wording import Wording
+
+
+@click.command("why")
+@click.argument("message_id")
+@common_options
+def command(terminal: Terminal, message_id: str) -> None:
+    """The chain of causes of one message, the rule and the values that decided, in sentences."""
+    explanation = explanation_of(bootstrap(terminal.settings), message_id)
+    told = to_builtins(explanation)
+    told["sentences"] = sentences(explanation, terminal.wording)
+    terminal.json(told)
+    for sentence in sentences(explanation, terminal.wording):
+        terminal.write(sentence)
+    terminal.write()
+    rows = [
+        (link.version, shown(link.occurred_at), link.kind, _values(link.values)) for link in explanation.chain
+    ]
+    terminal.table("why", ["version", "occurred_at", "kind", "what"], rows)
+
+
+def explanation_of(tidings: Tidings, message: str) -> Explanation:
+    """Why this message was or was not sent. Raises NotFound for an unknown id."""
+    found = tidings.ledger.find(message)
+    if found is None:
+        raise NotFound("message.unknown", message=message, near=tidings.ledger.similar(message))
+    subject = tidings.history.subjects(found[0])[found[1]]
+    return explain(subject, replay(tidings.history, subject).history, message)
+
+
+def sentences(explanation: Explanation, wording: Wording) -> list[str]:
+    """The explanation as sentences of one language: what became of it, by which rule, from which cause."""
+    values = {
+        **to_builtins(explanation),
+        "purpose": wording.tell(f"purpose.{explanation.purpose}"),
+        "channel": wording.tell(f"channel.{explanation.channel}") if explanation.channel else "",
+    }
+    told = [wording.tell(f"why.{explanation.status}", values)]
+    if explanation.rule is not None:
+        told.append(wording.tell(f"rule.{explanation.rule}", {**values, **explanation.values}))
+    for link in explanation.chain:
+        code = f"why.cause.{link.kind.partition('/')[0]}"
+        at = from_micros(link.occurred_at).strftime("%Y-%m-%d %H:%M UTC")
+        if wording.has(code):
+            told.append(wording.tell(code, {**values, **link.values, "at": at}))
+        elif link.kind.partition(".")[0] not in ("message", "branch"):
+            told.append(wording.tell("why.cause.fact", {"kind": link.kind, "at": at}))
+    return told
+
+
+def _values(values: dict[str, object]) -> str:
+    hidden = ("source", "id", "message", "enrolment")
+    return "; ".join(
+        f"{name} {value}"
+        for name, value in values.items()
+        if value not in (None, "", {}) and name not in hidden
+    )

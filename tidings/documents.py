@@ -1,0 +1,175 @@
+"""Documents as people write them: YAML with places, so that every fault is told with line and column."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from domain.errors import InputRefused
+from domain.policy import Policy
+from journeys.definition import Journey
+from journeys.rulebook import TemplateMark, digest
+from journeys.validation import Path as Place
+from journeys.validation import Problem, problems
+from templates.model import Template
+from templates.render import undeclared
+
+D = TypeVar("D", bound=Struct)
+
+
+class Document(Struct, frozen=True):
+    """A parsed YAML document that still knows where everything stood. ``name`` is for messages."""
+
+    name: str
+    data: object
+
+    def line_of(self, place: Place) -> tuple[int, int]:
+        """Line and column, from 1, of what the path leads to, or of the last part of it that exists."""
+        node, line, column = self.data, 1, 1
+        for part in place:
+            try:
+                if isinstance(node, CommentedMap):
+                    line, column = (number + 1 for number in node.lc.key(part))
+                elif isinstance(node, CommentedSeq):
+                    line, column = (number + 1 for number in node.lc.item(part))
+                else:
+                    break
+                node = node[part]
+            except (KeyError, IndexError, TypeError, AttributeError):
+                break
+        return line, column
+
+
+class Fault(Struct, frozen=True):
+    """A problem of a document with its place: line and column, from 1."""
+
+    document: str
+    line: int
+    column: int
+    code: str
+    values: dict[str, str]
+
+
+class Shipped(Struct, frozen=True):
+    """The documents that come with Tidings."""
+
+    journeys: list[Journey]
+    templates: list[Template]
+    policy: Policy
+
+
+def read_document(path: Path) -> Document:
+    """The document in a file. Raises InputRefused with line and column where it is no YAML mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputRefused("document.missing", path=str(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputRefused("document.unreadable", path=str(path), reason=str(error)) from error
+    return parse_document(text, name=str(path))
+
+
+def parse_document(text: str, *, name: str) -> Document:
+    """The document in a text. Raises InputRefused with line and column where it is no YAML mapping."""
+    try:
+        data = YAML(typ="rt").load(StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise InputRefused(
+            "document.not_yaml", path=name, line=line, column=column, reason=str(error.problem)
+        ) from error
+    except YAMLError as error:
+        raise InputRefused("document.not_yaml", path=name, line=1, column=1, reason=str(error)) from error
+    if not isinstance(data, CommentedMap):
+        raise InputRefused("document.no_mapping", path=name)
+    return Document(name, data)
+
+
+def decode(document: Document, kind: type[D]) -> D:
+    """The document as its type. Raises InputRefused with the place of the first thing that does not fit."""
+    try:
+        return msgspec.convert(_plain(document.data), kind)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `")
+        line, column = document.line_of(_place(path.rstrip("`")))
+        raise InputRefused(
+            "document.unfit",
+            path=document.name,
+            line=line,
+            column=column,
+            at=path.rstrip("`") or "$",
+            reason=reason,
+        ) from error
+
+
+def faults(document: Document, templates: Mapping[str, TemplateMark]) -> tuple[Journey, list[Fault]]:
+    """A journey document, and all that is wrong with it. Raises InputRefused where its shape is wrong."""
+    journey = decode(document, Journey)
+    return journey, [_fault(document, problem) for problem in problems(journey, templates)]
+
+
+def mark_of(template: Template) -> TemplateMark:
+    """What the engine knows of a template. Raises InputRefused for variables it uses undeclared."""
+    if unknown := undeclared(template):
+        raise InputRefused("template.undeclared", template=template.template, found=", ".join(unknown))
+    return TemplateMark(
+        template=template.template,
+        version=template.version,
+        digest=digest(template),
+        promotional=template.promotional,
+        variables=template.variables,
+    )
+
+
+def shipped() -> Shipped:
+    """The shipped journeys, templates and policy, by name."""
+    return Shipped(
+        journeys=[decode(document, Journey) for document in _library("journeys", "library")],
+        templates=[decode(document, Template) for document in _library("templates", "library")],
+        policy=next(decode(document, Policy) for document in _library("journeys", "library/policies")),
+    )
+
+
+def _library(package: str, folder: str) -> list[Document]:
+    places = sorted(files(package).joinpath(folder).iterdir(), key=lambda place: place.name)
+    return [
+        parse_document(place.read_text(encoding="utf-8"), name=f"{package}/{folder}/{place.name}")
+        for place in places
+        if place.name.endswith(".yaml")
+    ]
+
+
+def _fault(document: Document, problem: Problem) -> Fault:
+    line, column = document.line_of(problem.path)
+    return Fault(document.name, line, column, problem.code, problem.values)
+
+
+def _place(path: str) -> Place:
+    """The parts of a path such as ``$.steps[1].days``."""
+    parts: list[str | int] = []
+    for piece in path.removeprefix("$").replace("[", ".[").split("."):
+        if piece.startswith("["):
+            inside = piece.strip("[]")
+            parts.append(int(inside) if inside.isdigit() else inside)
+        elif piece:
+            parts.append(piece)
+    return tuple(parts)
+
+
+def _plain(node: object) -> object:
+    """The data without its places, which the types would not know."""
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    if isinstance(node, str):
+        return str(node)
+    return node

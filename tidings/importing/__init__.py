@@ -1,0 +1,1 @@
+"""Facts from files: CloudEvents, a bank's own CSV exports, and the Berka bank's records."""

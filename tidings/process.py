@@ -1,0 +1,267 @@
+"""The worker: takes what is due of one partition, decides, commits, hands over, records the answers.
+
+Each micro-batch is one transaction. A customer who has a message under way in it sits out the rest of the
+batch: the provider's answer belongs before their next input, so that the same facts give the same
+history wherever batches begin and end, also after a crash.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from msgspec import Struct, field
+from sqlalchemy import Engine
+
+from channels.base import Channel, Outcome, Outgoing
+from domain.catalogue import ChannelName
+from domain.clock import from_micros, to_micros
+from domain.codec import decode_body, restored
+from domain.customer import Customer, evolve, folded
+from domain.events import (
+    KIND_OF,
+    Body,
+    EnrolmentStarted,
+    Event,
+    MessageRequested,
+    MessageSuppressed,
+    TimerFired,
+    status_of,
+)
+from domain.ports import StoredHead
+from journeys.engine import decide
+from journeys.rulebook import Rules
+from scheduler.agenda import Agenda
+from stores.journal import Changes, Journal, Pending, PendingFact, Stored
+from tidings import sending
+from tidings.sending import Templates
+
+BATCH = 2_000
+CUSTOMERS_IN_MEMORY = 50_000
+Progress = Callable[[int], None]
+
+
+class Tally(Struct):
+    """What a run did: facts and events taken, messages by status, non-sends by rule, entries by journey."""
+
+    facts: int = 0
+    events: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
+    journeys: Counter[str] = field(default_factory=Counter)
+
+
+class Worker(Struct, frozen=True):
+    """Everything that running a partition needs besides the partition itself."""
+
+    engine: Engine
+    rulebook_number: int
+    rules: Rules
+    templates: Templates
+    channels: Mapping[ChannelName, Channel]
+    tally: Tally
+    batch: int = BATCH
+
+    def run(
+        self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
+    ) -> None:
+        """Everything of the partition that is due by ``until``; ``since`` moves its clock ahead first.
+
+        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
+        """
+        with Journal(self.engine, partition) as journal:
+            if since is not None and since > journal.clock_at:
+                journal.commit(Changes(), clock_at=since)
+                journal.clock_at = since
+            passage = _Passage(self, journal, until)
+            passage.settle()
+            while passage.step():
+                progress(passage.facts_taken)
+            journal.commit(Changes(), clock_at=until)
+
+
+class _Held(Struct):
+    """A customer in memory, where their history ends, and the wake-up that the store knows of."""
+
+    customer: Customer
+    head: StoredHead
+    due_at: datetime | None
+
+
+class _Passage:
+    """One partition on its way to ``until``: customers in memory, and answers not yet recorded."""
+
+    def __init__(self, worker: Worker, journal: Journal, until: datetime) -> None:
+        self._worker = worker
+        self._journal = journal
+        self._until = until
+        self._rulebook = (worker.rulebook_number, worker.rules.digest)
+        self._held: dict[int, _Held] = {}
+        self._changes = Changes()
+        self._leaving: dict[int, list[Outgoing]] = {}
+        self._answers: list[tuple[int, Outgoing, Outcome]] = []
+        self.facts_taken = 0
+
+    def settle(self) -> None:
+        """Find out what became of messages that a crash left without an answer."""
+        lost = self._journal.outbox()
+        self._load({stream for _, stream in lost})
+        messages = [
+            sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
+        ]
+        outcomes = sending.settle(self._worker.channels, messages)
+        self._answers = [
+            (stream, message, outcome)
+            for (_, stream), message, outcome in zip(lost, messages, outcomes, strict=True)
+        ]
+
+    def step(self) -> bool:
+        """One micro-batch; False when nothing is due any more."""
+        pending = self._journal.pending(until=self._until, limit=self._worker.batch)
+        if not (pending.facts or pending.timers or self._answers):
+            return False
+        self._make_room()
+        self._load(
+            {fact.stream for fact in pending.facts}
+            | {stream for _, stream in pending.timers}
+            | {stream for stream, _, _ in self._answers}
+        )
+        self._changes = Changes()
+        self._take_answers()
+        self._work_off(pending)
+        self._plan_wake_ups()
+        self._journal.commit(self._changes)
+        self._worker.tally.events += len(self._changes.events)
+        self._let_go()
+        return True
+
+    def _work_off(self, pending: Pending) -> None:
+        agenda: Agenda[PendingFact] = Agenda(
+            ((fact.occurred_at, fact) for fact in pending.facts), pending.timers, horizon=pending.horizon
+        )
+        while (item := agenda.next()) is not None:
+            stream = item.stream if isinstance(item, PendingFact) else item[1]
+            if stream in self._leaving:
+                continue
+            held = self._held[stream]
+            before = held.customer.next_timer
+            if isinstance(item, PendingFact):
+                self._take_fact(held, item)
+            elif before is None or to_micros(before[0]) != item[0]:
+                continue
+            else:
+                self._take_timer(held, stream, before)
+            after = held.customer.next_timer
+            if after is not None and after != before:
+                agenda.wake(stream, to_micros(after[0]))
+
+    def _take_fact(self, held: _Held, fact: PendingFact) -> None:
+        self.facts_taken += 1
+        self._worker.tally.facts += 1
+        self._changes.consumed.append((fact.occurred_at, fact.rank, fact.position))
+        body = decode_body(fact.kind, fact.body)
+        at = from_micros(fact.occurred_at)
+        self._take(held, fact.stream, fact.kind, at, cause=0, body=body, stored=fact.body)
+
+    def _take_timer(self, held: _Held, stream: int, due: tuple[datetime, str]) -> None:
+        at, name = due
+        body = TimerFired(timer=name, due_at=at)
+        cause = held.customer.timers[name].version
+        self._take(held, stream, KIND_OF[TimerFired], at, cause=cause, body=body)
+
+    def _take_answers(self) -> None:
+        for stream, message, outcome in self._answers:
+            held = self._held[stream]
+            state = held.customer.messages[message.id]
+            body = sending.outcome_event(message.id, outcome)
+            kind = KIND_OF[type(body)]
+            self._take(held, stream, kind, message.at, cause=state.sending_version, body=body)
+            self._changes.outbox_removed.append(message.id)
+            self._worker.tally.messages[status_of(kind)] += 1
+        self._answers = []
+
+    def _take(
+        self,
+        held: _Held,
+        stream: int,
+        kind: str,
+        occurred_at: datetime,
+        *,
+        cause: int,
+        body: Body,
+        stored: bytes | None = None,
+    ) -> None:
+        """An input of one customer, and everything that follows from it at once."""
+        now = max(occurred_at, held.customer.clock_at, self._journal.clock_at)
+        event = Event(held.customer.version + 1, kind, occurred_at, now, cause, body)
+        self._append(held, stream, event, stored=stored)
+        held.customer = evolve(held.customer, event)
+        decided = decide(held.customer, event, self._worker.rules, now)
+        for decision in decided.events:
+            self._append(held, stream, decision)
+        held.customer = decided.customer
+        for decision in decided.events:
+            if isinstance(decision.body, EnrolmentStarted):
+                self._worker.tally.journeys[decision.body.journey] += 1
+            elif isinstance(decision.body, MessageRequested):
+                self._prepare(held, stream, decision.body.message, now)
+
+    def _prepare(self, held: _Held, stream: int, message: str, now: datetime) -> None:
+        """Judge a requested message, and note the intent to send it or the reason not to."""
+        worker = self._worker
+        body, rendered = sending.prepare(held.customer, message, worker.rules, worker.templates)
+        cause = held.customer.messages[message].requested_version
+        event = Event(held.customer.version + 1, KIND_OF[type(body)], now, now, cause, body)
+        self._append(held, stream, event)
+        held.customer = evolve(held.customer, event)
+        if isinstance(body, MessageSuppressed) or rendered is None:
+            worker.tally.messages["suppressed"] += 1
+            worker.tally.suppressed[getattr(body, "rule", "")] += 1
+            return
+        self._changes.outbox_added.append((message, stream))
+        self._leaving.setdefault(stream, []).append(sending.outgoing(held.customer, message, rendered))
+
+    def _append(
+        self,
+        held: _Held,
+        stream: int,
+        event: Event,
+        *,
+        stored: bytes | None = None,
+    ) -> None:
+        held.head = self._journal.append(
+            self._changes, event, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
+        )
+
+    def _plan_wake_ups(self) -> None:
+        for stream in self._changes.heads:
+            held = self._held[stream]
+            due = held.customer.next_timer
+            due_at = due[0] if due else None
+            if due_at != held.due_at:
+                self._changes.timers[stream] = held.due_at = due_at
+
+    def _let_go(self) -> None:
+        """Hand over what the commit has made an intent; the answers go into the next batch."""
+        leaving = [(stream, message) for stream, group in self._leaving.items() for message in group]
+        self._leaving = {}
+        outcomes = sending.hand_over(self._worker.channels, [message for _, message in leaving])
+        self._answers = [
+            (stream, message, outcome) for (stream, message), outcome in zip(leaving, outcomes, strict=True)
+        ]
+
+    def _make_room(self) -> None:
+        if len(self._held) > CUSTOMERS_IN_MEMORY:
+            waiting = {stream for stream, _, _ in self._answers}
+            self._held = {stream: held for stream, held in self._held.items() if stream in waiting}
+
+    def _load(self, streams: set[int]) -> None:
+        missing = streams - self._held.keys()
+        if missing:
+            for stream, stored in self._journal.load(missing).items():
+                self._held[stream] = _restored(stored)
+
+
+def _restored(stored: Stored) -> _Held:
+    customer = folded(stored.subject, map(restored, stored.events))
+    due = customer.next_timer
+    return _Held(customer, stored.head, due[0] if due else None)

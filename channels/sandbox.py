@@ -49,6 +49,8 @@ class Sandbox:
     def _send(self, message: Outgoing) -> Outcome:
         if "+rejected" in message.address:
             return Rejected("sandbox: asked to reject")
+        if not message.address.isprintable():
+            return Rejected("sandbox: the address holds a line break or another control character")
         content = _email(message) if message.channel == "email" else _json(message)
         path = self.path_of(message)
         try:
@@ -83,6 +85,8 @@ def _email(message: Outgoing) -> bytes:
 
 
 def _header(text: str) -> str:
+    """The text on one line, as a header must be: a line break would begin another header."""
+    text = " ".join(text.split())
     return text if text.isascii() else Header(text, "utf-8", header_name="Subject").encode()
 
 

@@ -7,6 +7,7 @@ from another fact under a used id.
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import TypeAlias
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select, update
@@ -40,6 +41,9 @@ class Refusal(Struct, frozen=True):
     raw: bytes = b""
 
 
+Item: TypeAlias = Told | Refusal
+
+
 class Taken(Struct, frozen=True):
     """What became of a chunk."""
 
@@ -65,19 +69,18 @@ class Inbox:
             )
             return int(connection.execute(query).scalar_one())
 
-    def take(self, told: Sequence[Told], refused: Sequence[Refusal], *, origin: str, at: int) -> Taken:
-        """Keep new facts of known customers; put the rest, and ``refused``, among the dead letters.
+    def take(self, items: Sequence[Item], *, origin: str, at: int) -> Taken:
+        """Keep new facts of known customers; put the rest, and former refusals, among the dead letters.
 
         ``at`` (microseconds since 1970) is when refusals are noted. A customer is known from their
         registration on, in the order given.
         """
         with writing(self._engine) as connection:
             chunk = _Chunk(connection, self._partitions)
-            chunk.sort_out(told)
+            chunk.sort_out(items)
             chunk.write()
-            refusals = [*refused, *chunk.refused]
-            _bury(connection, refusals, origin=origin, at=at)
-        return Taken(chunk.accepted, chunk.repeated, refusals)
+            _bury(connection, chunk.refused, origin=origin, at=at)
+        return Taken(chunk.accepted, chunk.repeated, chunk.refused)
 
 
 class _Chunk:
@@ -99,24 +102,32 @@ class _Chunk:
         self.repeated = 0
         self.refused: list[Refusal] = []
 
-    def sort_out(self, told: Sequence[Told]) -> None:
+    def sort_out(self, items: Sequence[Item]) -> None:
+        """Judge each item in its order: accepted, repeated or refused."""
+        told = [item for item in items if isinstance(item, Told)]
         self._look_up({item.envelope.subject for item in told})
-        bodies = [encode_body(item.envelope.fact) for item in told]
-        keys = [self._key(item.envelope) for item in told]
-        known = self._known_keys(keys)
-        for item, body, key in zip(told, bodies, keys, strict=True):
-            digest = _digest(item.envelope, body)
-            found = known.get(key)
-            if found == digest:
-                self.repeated += 1
-            elif found is not None:
-                self._refuse(item, "fact.id_reused")
-            elif not self._is_known(item.envelope):
-                self._refuse(item, "fact.unknown_customer")
+        known = self._known_keys([self._key(item.envelope) for item in told])
+        for item in items:
+            if isinstance(item, Refusal):
+                self.refused.append(item)
             else:
-                known[key] = digest
-                self._new_keys.append({"partition": key[0], "key": key[1], "digest": digest})
-                self._keep(item.envelope, body)
+                self._judge(item, known)
+
+    def _judge(self, item: Told, known: dict[tuple[int, bytes], bytes]) -> None:
+        key = self._key(item.envelope)
+        body = encode_body(item.envelope.fact)
+        digest = _digest(item.envelope, body)
+        found = known.get(key)
+        if found == digest:
+            self.repeated += 1
+        elif found is not None:
+            self._refuse(item, "fact.id_reused")
+        elif not self._is_known(item.envelope):
+            self._refuse(item, "fact.unknown_customer")
+        else:
+            known[key] = digest
+            self._new_keys.append({"partition": key[0], "key": key[1], "digest": digest})
+            self._keep(item.envelope, body)
 
     def write(self) -> None:
         for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):

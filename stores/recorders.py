@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Lock
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,11 +19,8 @@ from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
     DataError,
-    InfrastructureFactory,
-    InfrastructureFactoryError,
     IntegrityError,
     Notification,
-    NotSupportedError,
     ProcessRecorder,
     Recorder,
     StoredEvent,
@@ -31,14 +28,13 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
-from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from domain.chain import genesis, link
 from domain.clock import to_micros
 from domain.ports import StoredHead
-from stores.database import create_store, open_store, reading, writing
+from stores.database import reading, writing
 from stores.journal import INSERT_EVENT, UPSERT_HEAD
 
 _PARTITION = 0
@@ -86,10 +82,9 @@ WHERE tracking.notification_id < excluded.notification_id RETURNING notification
 """
 _SELECT_TRACKING = "SELECT notification_id FROM tracking WHERE partition = ? AND application = ?"
 
-_AnyRecorder = TypeVar("_AnyRecorder", bound=Recorder)
 
-
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock, aware UTC."""
     return datetime.now(UTC)
 
 
@@ -98,7 +93,7 @@ class AuthoredStore:
     """What the recorders share: the store, the clock (aware UTC) and the type that originator ids have."""
 
     engine: Engine
-    clock: Callable[[], datetime] = _utc_now
+    clock: Callable[[], datetime] = utc_now
     originator_id_type: type[UUID] | type[str] = UUID
     # SQLite wakes waiting writers by chance: ten threads without rest made one wait 8 s of the 10 s it has.
     _turn: Lock = field(default_factory=Lock, init=False)
@@ -266,83 +261,6 @@ class PollingSubscription(Subscription[ApplicationRecorder]):
         )
         if self._page:
             self._last_notification_id = self._page[-1].id
-
-
-class AuthoredFactory(InfrastructureFactory[AuthoredTrackingRecorder]):
-    """Makes the recorders for an application of the library; its environment says where the store is.
-
-    ``TIDINGS_STORE`` is the store's URL; it is made there if missing unless ``CREATE_TABLE`` is "f".
-    ``ORIGINATOR_ID_TYPE`` is "uuid" (default) or "text".
-    """
-
-    TIDINGS_STORE = "TIDINGS_STORE"
-    CREATE_TABLE = "CREATE_TABLE"
-    ORIGINATOR_ID_TYPE = "ORIGINATOR_ID_TYPE"
-
-    def __init__(
-        self, env: Environment | EnvType | None, *, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
-        """Raises InfrastructureFactoryError for a wrong environment, StoreUnusable for a wrong store."""
-        super().__init__(env)
-        id_type = self._originator_id_type()
-        self._store = AuthoredStore(self._open(), clock, id_type)
-
-    def close(self) -> None:
-        """Close the store's connections."""
-        self._store.engine.dispose()
-
-    def aggregate_recorder(self, purpose: str = "events") -> AuthoredAggregateRecorder:
-        """A recorder of histories. Raises NotSupportedError for any purpose but "events"."""
-        if purpose != "events":
-            raise NotSupportedError(
-                f"purpose {purpose!r}: expected 'events'; no snapshots, authored objects have short histories"
-            )
-        return AuthoredAggregateRecorder(self._store)
-
-    def application_recorder(self) -> AuthoredApplicationRecorder:
-        """A recorder of histories and their common order."""
-        return self._chosen(self.APPLICATION_RECORDER_TOPIC, AuthoredApplicationRecorder)(self._store)
-
-    def tracking_recorder(
-        self, tracking_recorder_class: type[AuthoredTrackingRecorder] | None = None
-    ) -> AuthoredTrackingRecorder:
-        """A recorder of what was processed, of the class given here or named in the environment."""
-        chosen = tracking_recorder_class or self._chosen(
-            self.TRACKING_RECORDER_TOPIC, AuthoredTrackingRecorder
-        )
-        return chosen(self._store)
-
-    def process_recorder(self) -> AuthoredProcessRecorder:
-        """A recorder of events together with what was processed."""
-        return self._chosen(self.PROCESS_RECORDER_TOPIC, AuthoredProcessRecorder)(self._store)
-
-    def _open(self) -> Engine:
-        url = self.env.get(self.TIDINGS_STORE)
-        if not url:
-            keys = ", ".join(self.env.create_keys(self.TIDINGS_STORE))
-            raise InfrastructureFactoryError(f"the environment must say where the store is, as {keys}")
-        if not strtobool(self.env.get(self.CREATE_TABLE) or "yes"):
-            return open_store(url)
-        engine, _ = create_store(url, customer_partitions=1)
-        return engine
-
-    def _originator_id_type(self) -> type[UUID] | type[str]:
-        match self.env.get(self.ORIGINATOR_ID_TYPE, "uuid").lower():
-            case "uuid":
-                return UUID
-            case "text":
-                return str
-            case other:
-                raise InfrastructureFactoryError(
-                    f"{self.ORIGINATOR_ID_TYPE} must be 'uuid' or 'text', found {other!r}"
-                )
-
-    def _chosen(self, key: str, default: type[_AnyRecorder]) -> type[_AnyRecorder]:
-        topic = self.env.get(key)
-        chosen = resolve_topic(topic) if topic else default
-        if not (isinstance(chosen, type) and issubclass(chosen, default)):
-            raise InfrastructureFactoryError(f"{key} must name a {default.__name__}, found {topic!r}")
-        return chosen
 
 
 class _Batch:

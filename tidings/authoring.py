@@ -32,7 +32,7 @@ from templates.model import Template, decode_template
 from tidings.documents import Shipped, mark_of
 
 _NAMESPACE = UUID("5f0d9a52-3c0e-5a55-8f0b-6a7d9f6f2f10")
-_ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorders", "CREATE_TABLE": "f"}
+_ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorder_factory", "CREATE_TABLE": "f"}
 Templates = dict[tuple[str, int], Template]
 
 

@@ -170,6 +170,7 @@ def _plain(node: object) -> object:
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value) for value in node]
-    if isinstance(node, str):
-        return str(node)
+    for plain in (str, bool, int, float):
+        if isinstance(node, plain):
+            return plain(node)
     return node

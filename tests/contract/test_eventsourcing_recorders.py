@@ -34,10 +34,10 @@ from domain.errors import StoreUnusable
 from domain.ports import StoredEvent as StoredRow
 from stores.database import create_store, reading, writing
 from stores.history import StoredHistory
+from stores.recorder_factory import AuthoredFactory
 from stores.recorders import (
     AuthoredAggregateRecorder,
     AuthoredApplicationRecorder,
-    AuthoredFactory,
     AuthoredProcessRecorder,
     AuthoredStore,
     AuthoredTrackingRecorder,
@@ -308,7 +308,7 @@ class TestApplication(OwnStore):
 
 def environment(path: Path) -> dict[str, str]:
     """What an application's environment says about the store in this file."""
-    return {"PERSISTENCE_MODULE": "stores.recorders", "TIDINGS_STORE": f"sqlite:///{path}"}
+    return {"PERSISTENCE_MODULE": "stores.recorder_factory", "TIDINGS_STORE": f"sqlite:///{path}"}
 
 
 def history(subject: UUID | str, *, versions: Sequence[int]) -> list[StoredEvent]:

@@ -39,9 +39,7 @@ class Bank:
     def take(self, told: Sequence[Envelope]) -> Taken:
         """Facts in, in this order."""
         tidings = self.tidings
-        taken = tidings.inbox.take(
-            [Told(e, f"fact {n}") for n, e in enumerate(told)], [], origin="test", at=0
-        )
+        taken = tidings.inbox.take([Told(e, f"fact {n}") for n, e in enumerate(told)], origin="test", at=0)
         tidings.engine.dispose()
         return taken
 

@@ -10,10 +10,9 @@ import pytest
 from domain import catalogue as facts
 from domain.catalogue import Envelope
 from domain.errors import InputRefused
-from stores.inbox import Refusal, Told
+from stores.inbox import Item, Refusal, Told
 from tidings.importing.csvfile import read_csv
 from tidings.importing.mapping import CsvMapping, read_mapping
-from tidings.importing.reading import Item
 from tidings.wording import catalogue
 
 ROOT = Path(__file__).parents[2]

@@ -76,6 +76,7 @@ MAPPING_FAULTS = {
         "import.mapping_format",
         (5, 20),
     ),
+    "a directive twice": (changed('Am, format: "%d', 'Am, format: "%d%d'), "import.mapping_format", (5, 20)),
     "an unknown zone": (changed("Europe/Berlin", "'0'"), "import.mapping_zone", (5, 40)),
     "a zone nearly known": (changed("Berlin", "Berln"), "import.mapping_zone_near", (5, 40)),
     "a misspelt type": (changed("opened", "opend"), "import.mapping_type_near", (2, 1)),

@@ -12,10 +12,10 @@ import pytest
 
 from domain.errors import InputRefused
 from stores.database import create_store
-from stores.inbox import Inbox
+from stores.inbox import Inbox, Item
 from tidings.importing import reading
 from tidings.importing.cloudevents import read_cloudevents
-from tidings.importing.reading import Item, take_in
+from tidings.importing.reading import take_in
 from tidings.wording import LANGUAGES, Wording
 
 ROOT = Path(__file__).parents[2]

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from stores.inbox import Item
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.terminal import Terminal, common_options
 from tidings.importing.berka import read_berka
 from tidings.importing.cloudevents import read_cloudevents
 from tidings.importing.csvfile import read_csv
 from tidings.importing.mapping import read_mapping
-from tidings.importing.reading import Imported, Item, take_in
+from tidings.importing.reading import Imported, take_in
 
 _PATH = click.Path(path_type=Path)
 

@@ -14,10 +14,10 @@ from msgspec import UNSET, Raw, UnsetType
 
 from domain.catalogue import Envelope, Text
 from domain.errors import InputRefused
-from stores.inbox import Refusal, Told
+from stores.inbox import Item, Refusal, Told
 from tidings.importing.facts import Aware, Header, enveloped, shape_of
 from tidings.importing.faults import broken_json, plain, unfit_header
-from tidings.importing.reading import Item, opened
+from tidings.importing.reading import opened
 
 _BOM = b"\xef\xbb\xbf"
 _NO_DATA = Raw(b"{}")

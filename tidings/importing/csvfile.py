@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from domain.catalogue import Envelope
 from domain.errors import InputRefused
-from stores.inbox import Refusal, Told
+from stores.inbox import Item, Refusal, Told
 from tidings.importing.facts import Aware, Header, Shape, enveloped, shape_of
 from tidings.importing.faults import unfit_header, with_near
 from tidings.importing.mapping import CsvMapping, Moment, parsed
-from tidings.importing.reading import Item, opened
+from tidings.importing.reading import opened
 
 _ATTRIBUTES = ("type", "source", "id", "subject", "time")
 _COMMA_NUMBER = re.compile(r"[+-]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?")

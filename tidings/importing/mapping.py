@@ -197,6 +197,6 @@ def _is_format(form: str) -> bool:
     """Whether strptime can read what strftime writes in this form."""
     try:
         datetime.strptime(_A_DAY.strftime(form), form)  # noqa: DTZ007 - only tried
-    except ValueError:
+    except (ValueError, re.error):  # the latter for a directive that stands twice
         return False
     return True

@@ -5,18 +5,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from msgspec import Struct
 
 from domain.clock import to_micros
 from domain.errors import InputRefused
-from stores.inbox import Inbox, Refusal, Told
+from stores.inbox import Inbox, Item, Refusal
 
 CHUNK = 5_000
 REFUSALS_SHOWN = 20
-
-Item: TypeAlias = Told | Refusal
 
 
 class Imported(Struct):
@@ -41,24 +39,14 @@ def take_in(
     imported = Imported()
     waiting = iter(items)
     while chunk := list(islice(waiting, CHUNK)):
-        told = [item for item in chunk if isinstance(item, Told)]
-        refused = [item for item in chunk if isinstance(item, Refusal)]
-        taken = inbox.take(told, refused, origin=origin, at=to_micros(at))
+        taken = inbox.take(chunk, origin=origin, at=to_micros(at))
         imported.read += len(chunk)
         imported.accepted += taken.accepted
         imported.repeated += taken.repeated
         imported.refused += len(taken.refused)
-        if len(imported.refusals) < REFUSALS_SHOWN:
-            in_order = _in_order(taken.refused, chunk)
-            imported.refusals = [*imported.refusals, *in_order][:REFUSALS_SHOWN]
+        imported.refusals = [*imported.refusals, *taken.refused][:REFUSALS_SHOWN]
         progress(imported.read)
     return imported
-
-
-def _in_order(refusals: Iterable[Refusal], chunk: Iterable[Item]) -> list[Refusal]:
-    """The inbox's own refusals come after the reader's; the user expects them by line."""
-    order = {item.place: number for number, item in enumerate(chunk)}
-    return sorted(refusals, key=lambda refusal: order[refusal.place])
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Checks a store against its own promises: numbers without gaps, the hash chain, decisions made again.
 
-Nothing is taken on trust: each history is folded anew and each decision is made again from its cause with
-the rulebook that it cites, and compared byte for byte.
+Each history is folded anew, and each decision is made again from its cause with the rulebook that it cites
+and compared byte for byte; the texts of rulebooks and documents must be those that their digests name.
 """
 
 from collections import deque
@@ -16,7 +16,15 @@ from domain.clock import to_micros
 from domain.codec import encode_body, restored
 from domain.customer import Customer, evolve
 from domain.errors import TidingsError
-from domain.events import HANDED_OVER, Event, MessageSending, MessageSuppressed, TimerFired, is_input
+from domain.events import (
+    HANDED_OVER,
+    Event,
+    MessageSending,
+    MessageSuppressed,
+    Outcome,
+    TimerFired,
+    is_input,
+)
 from domain.ports import History, StoredEvent, StoredHead
 from journeys.engine import decide
 from journeys.rulebook import Rules
@@ -80,23 +88,30 @@ def verify(
     ``prepare`` makes the last decision on a requested message again, with the words that would leave.
     """
     verified = Verified()
-    digests = _verify_rulebooks(history, verified)
+    digests = _verify_documents(history, verified)
     for partition in (AUTHORED, *history.customer_partitions()):
         cited = {NO_RULEBOOK: ""} if partition == AUTHORED else digests
         _Partition(history, partition, rulebooks, cited, prepare, verified).go_through(progress)
     return verified
 
 
-def _verify_rulebooks(history: History, verified: Verified) -> dict[int, str]:
-    """The digests that events may cite, by number; a rulebook's bytes must be those that its digest names."""
+def _verify_documents(history: History, verified: Verified) -> dict[int, str]:
+    """The digests that events may cite, by number; every text must be the one that its digest names."""
     digests: dict[int, str] = {}
     for number, stored in history.rulebooks().items():
         digests[number] = stored.digest
-        found = sha256(stored.body).hexdigest()
-        if found != stored.digest:
-            values: dict[str, object] = {"number": number, "found": found, "expected": stored.digest}
-            verified.findings.append(Finding("audit.rulebook_altered", AUTHORED, 0, "", 0, values))
+        _check_digest(verified, "audit.rulebook_altered", str(number), stored.body, stored.digest)
+    for document in history.documents():
+        name = f"{document.kind} {document.name} {document.version}"
+        _check_digest(verified, "audit.document_altered", name, document.body, document.digest)
     return digests
+
+
+def _check_digest(verified: Verified, code: str, name: str, body: bytes, digest: str) -> None:
+    found = sha256(body).hexdigest()
+    if found != digest:
+        values: dict[str, object] = {"name": name, "found": found, "expected": digest}
+        verified.findings.append(Finding(code, AUTHORED, 0, "", 0, values))
 
 
 class _Trail(Struct):
@@ -106,6 +121,7 @@ class _Trail(Struct):
     head: StoredHead
     expected: deque[Event]
     followed: bool = True
+    missed: set[str] = field(default_factory=set)
 
 
 class _Partition:
@@ -127,6 +143,7 @@ class _Partition:
         self._subjects = history.subjects(partition)
         self._trails: dict[int, _Trail] = {}
         self._told: set[int] = set()
+        self._awaited = history.outbox(partition)
 
     def go_through(self, progress: Progress) -> None:
         last = 0
@@ -207,6 +224,7 @@ class _Partition:
 
     def _take_input(self, trail: _Trail, event: Event, stored: StoredEvent) -> None:
         self._miss(trail, stored)
+        self._miss_judgements(trail, stored)
         due = trail.customer.next_timer
         if isinstance(event.body, TimerFired):
             if due != (event.body.due_at, event.body.timer):
@@ -217,6 +235,8 @@ class _Partition:
             self._find("audit.decision_timer_missing", stored, values)
         if isinstance(event.body, Fact):
             self._check_once(event.body, stored)
+        elif isinstance(event.body, Outcome):
+            self._check_answer(trail, event, event.body, stored)
         trail.customer = evolve(trail.customer, event)
         rules = self._rulebooks[stored.rulebook]
         trail.expected = deque(decide(trail.customer, event, rules, event.recorded_at).events)
@@ -228,6 +248,12 @@ class _Partition:
         if key in self._told:
             self._find("audit.fact_twice", stored, {"source": fact.source, "id": fact.id})
         self._told.add(key)
+
+    def _check_answer(self, trail: _Trail, event: Event, answer: Outcome, stored: StoredEvent) -> None:
+        """An answer belongs to an intent that has none yet, and ends that message."""
+        message = trail.customer.messages.get(answer.message)
+        if message is None or not message.sending_version or message.sending_version != event.cause:
+            self._find("audit.decision_unfounded", stored, {"kind": stored.kind})
 
     def _prepare_again(self, trail: _Trail, event: Event, stored: StoredEvent) -> None:
         self._miss(trail, stored)
@@ -269,6 +295,13 @@ class _Partition:
             self._find("audit.decision_missing", stored, {"kind": event.kind})
         trail.expected = deque()
 
+    def _miss_judgements(self, trail: _Trail, stored: StoredEvent) -> None:
+        """A requested message is judged before anything else happens to its customer."""
+        for name, message in trail.customer.messages.items():
+            if message.sending is None and name not in trail.missed:
+                trail.missed.add(name)
+                self._find("audit.decision_missing", stored, {"kind": "message.sending/1"})
+
     def _check_ends(self, last: int) -> None:
         """The partition and every history end where the store says that they end."""
         claimed = self._history.last_seq(self._partition)
@@ -279,12 +312,22 @@ class _Partition:
             )
         heads = self._history.heads(self._partition)
         for stream, trail in self._trails.items():
-            if trail.expected and trail.followed:
-                self._end("audit.decision_missing", stream, {"kind": trail.expected[0].kind})
+            if trail.followed:
+                self._check_finished(stream, trail)
             if heads.get(stream) != trail.head:
                 self._end("audit.head_differs", stream, {})
         for stream in sorted(heads.keys() - self._trails.keys()):
             self._end("audit.history_missing", stream, {})
+
+    def _check_finished(self, stream: int, trail: _Trail) -> None:
+        """Nothing is left undecided, and who waits for a provider's answer is in the outbox."""
+        for event in trail.expected:
+            self._end("audit.decision_missing", stream, {"kind": event.kind})
+        for name, message in trail.customer.messages.items():
+            if message.sending is None and name not in trail.missed:
+                self._end("audit.decision_missing", stream, {"kind": "message.sending/1"})
+            elif message.sending is not None and name not in self._awaited:
+                self._end("audit.answer_missing", stream, {"message": name})
 
     def _end(self, code: str, stream: int, values: dict[str, object]) -> None:
         trail = self._trails.get(stream)

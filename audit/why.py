@@ -1,10 +1,10 @@
 """Why a message was sent or was not: the causes back to the first, each as a sentence's code and values."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
-from domain.clock import to_micros
 from domain.errors import NotFound, StoreCorrupt
 from domain.events import (
     AdmissionRefused,
@@ -21,12 +21,12 @@ from domain.events import (
 
 
 class Link(Struct, frozen=True):
-    """One event in a chain of causes; instants are microseconds since 1970."""
+    """One event in a chain of causes (aware UTC)."""
 
     version: int
     kind: str
-    occurred_at: int
-    recorded_at: int
+    occurred_at: datetime
+    recorded_at: datetime
     values: dict[str, object]
 
 
@@ -99,8 +99,8 @@ def _link(event: Event) -> Link:
     return Link(
         event.version,
         event.kind,
-        to_micros(event.occurred_at),
-        to_micros(event.recorded_at),
+        event.occurred_at,
+        event.recorded_at,
         telling(event),
     )
 
@@ -109,10 +109,11 @@ def telling(event: Event) -> dict[str, object]:
     """The values of an event that its sentence may use; none of them names the person."""
     match event.body:
         case TimerFired() as body:
-            return {"timer": body.timer, "due_at": body.due_at.isoformat()}
+            sort, _, rest = body.timer.partition(":")
+            return {"timer": body.timer, "sort": sort, "journey": rest.partition(":")[0]}
         case TimersPlanned() as body:
-            due = ", ".join(f"{name} {at.isoformat()}" for name, at in body.due.items())
-            return {"due": due, "dropped": ", ".join(body.dropped), "reason": body.reason}
+            instants = ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in sorted(body.due.values()))
+            return {"due": instants, "dropped": len(body.dropped), "reason": body.reason}
         case EnrolmentStarted() as body:
             entry = ", ".join(f"{name}={value}" for name, value in body.entry.items())
             return {"journey": body.journey, "version": body.version, "key": body.key, "entry": entry}

@@ -1,7 +1,7 @@
 """The facts that a bank or a channel tells us, each under its literal, versioned name.
 
-A name's meaning never changes: new fields get defaults, another meaning gets another version. Fields
-marked ``Personal`` identify a person and are kept under that person's own key.
+A name's meaning never changes: new fields get defaults, another meaning gets another version. Fields that
+identify a person are marked ``PERSONAL``.
 """
 
 from datetime import date, datetime
@@ -29,6 +29,8 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
+    """The person becomes a customer; told again, what it says replaces what was known."""
+
     birth_date: PersonalDate | None = None
     given_name: PersonalText | None = None
     family_name: PersonalText | None = None
@@ -79,6 +81,8 @@ class ConsentGranted(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class ConsentWithdrawn(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer says no; it counts against earlier and broader grants."""
+
     purpose: Purpose = "marketing"
     channel: Text = "*"
     topic: Text = "*"
@@ -86,11 +90,15 @@ class ConsentWithdrawn(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class AccountOpened(Fact, frozen=True, kw_only=True, gc=False):
+    """An account of the customer is opened."""
+
     account: Text
     product: Text | None = None
 
 
 class AccountClosed(Fact, frozen=True, kw_only=True, gc=False):
+    """An account is closed; its balances count no longer among the assets."""
+
     account: Text
 
 
@@ -115,6 +123,8 @@ class HoldingChanged(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class HoldingClosed(Fact, frozen=True, kw_only=True, gc=False):
+    """A contract has ended, early or at its time; nothing more is said about it."""
+
     holding: Text
 
 
@@ -136,43 +146,61 @@ class TransactionPosted(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class SessionStarted(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer signed in to a channel of the bank."""
+
     channel: Text
 
 
 class PageViewed(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer looked at a page."""
+
     page: Text
 
 
 class RiskAssessed(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer's risk level, 1 (lowest) to 5, was assessed."""
+
     level: Annotated[int, Meta(ge=1, le=5)]
     valid_until: date | None = None
 
 
 class ComplaintFiled(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer complained."""
+
     complaint: Text
     topic: Text | None = None
 
 
 class ComplaintResolved(Fact, frozen=True, kw_only=True, gc=False):
+    """A complaint was resolved."""
+
     complaint: Text
 
 
 class SurveyAnswered(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer answered a survey."""
+
     survey: Text
     score: int | None = None
 
 
 class FeedbackGiven(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer gave an opinion without being asked."""
+
     topic: Text
     score: int | None = None
 
 
 class LossIncurred(Fact, frozen=True, kw_only=True, gc=False):
+    """A holding lost ``amount`` of its value."""
+
     holding: Text
     amount: Decimal
 
 
 class PointsChanged(Fact, frozen=True, kw_only=True, gc=False):
+    """Loyalty points changed by ``amount`` to ``balance``."""
+
     amount: int
     balance: int
 
@@ -184,6 +212,8 @@ class CareHoldPlaced(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class CareHoldLifted(Fact, frozen=True, kw_only=True, gc=False):
+    """The reason for a care hold is over."""
+
     reason: HoldReason
 
 
@@ -195,11 +225,15 @@ class ContactBounced(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class ContactComplained(Fact, frozen=True, kw_only=True, gc=False):
+    """The recipient called a message unwanted; nothing more is sent to this address."""
+
     channel: ChannelName
     address: PersonalText
 
 
 class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer answered a message."""
+
     channel: ChannelName
     text: PersonalText
 

@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 
 from domain import catalogue as facts
 from domain import events
+from domain.assets import Balances, MonthEnd, with_balance
 from domain.catalogue import ChannelName
 from domain.clock import EPOCH, local_day, month_number
 from domain.consent import Word, remember
@@ -21,7 +21,8 @@ from domain.events import Event
 from domain.holding import Holding
 from domain.message import Message
 
-MONTHS_KEPT = 13
+# A moment of a wall clock can come again within a day or so when the customer changes zones.
+KEYS_KEPT = timedelta(days=3)
 V = TypeVar("V")
 
 
@@ -32,25 +33,11 @@ class Timer(Struct, frozen=True, gc=False):
     version: int
 
 
-class MonthEnd(Struct, frozen=True, gc=False):
-    """All recorded assets as of the last balance of one calendar month (months since year 0)."""
-
-    month: int
-    assets: Decimal
-
-
-class Balance(Struct, frozen=True, gc=False):
-    """The last known balance of one account, at business time (aware UTC)."""
-
-    amount: Decimal
-    at: datetime
-
-
 class Entry(Struct, frozen=True, gc=False):
-    """When a journey was last entered (aware UTC), and with which keys at that instant."""
+    """When a journey was last entered (aware UTC), and by which keys of late, each with its instant."""
 
     at: datetime
-    keys: tuple[str, ...]
+    keys: dict[str, datetime]
 
 
 class Customer(Struct, frozen=True):
@@ -73,8 +60,8 @@ class Customer(Struct, frozen=True):
     care_holds: tuple[str, ...] = ()
     risk_level: int | None = None
     holdings: dict[str, Holding] = {}
-    balances: dict[str, Balance] = {}
-    months: tuple[MonthEnd, ...] = ()
+    currency: str | None = None
+    balances: Balances = {}
     last_at: dict[str, datetime] = {}
     timers: dict[str, Timer] = {}
     enrolments: dict[str, Enrolment] = {}
@@ -142,7 +129,7 @@ def _fold(customer: Customer, event: Event) -> Customer:
                 enrolments=_without(customer.enrolments, enrolment),
                 timers=_without(customer.timers, waiting_timer(enrolment)),
             )
-        case events.BranchTaken() | events.TaskCreated() as body:
+        case events.BranchTaken() | events.TaskCreated() | events.TaskSuppressed() as body:
             return _at_step(customer, body.enrolment, body.step)
         case events.MessageRequested() as body:
             moved = _at_step(customer, body.enrolment, body.step)
@@ -231,29 +218,27 @@ def _described(
 
 
 def _balance(customer: Customer, body: facts.BalanceRecorded, event: Event) -> Customer:
-    """Assets are the sum of each account's last balance, kept for each month that had one recorded.
-
-    A balance that arrives after a later one of its account changes nothing.
-    """
-    known = customer.balances.get(body.account)
-    if known is not None and known.at > event.occurred_at:
+    """Assets are counted in the currency of the first balance; others are left out, no rate being known."""
+    if customer.balances and body.currency != customer.currency:
         return customer
-    balances = {**customer.balances, body.account: Balance(body.amount, event.occurred_at)}
     month = month_number(local_day(event.occurred_at, customer.zone))
-    assets = sum((balance.amount for balance in balances.values()), start=Decimal(0))
-    kept = tuple(m for m in customer.months if m.month != month)
-    months = sorted((*kept, MonthEnd(month, assets)), key=lambda m: m.month)
-    return replace(customer, balances=balances, months=tuple(months[-MONTHS_KEPT:]))
+    balance = MonthEnd(month, body.amount, event.occurred_at)
+    return replace(
+        customer,
+        currency=body.currency,
+        balances=with_balance(customer.balances, body.account, balance),
+    )
 
 
 def _entered(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:
     enrolment = Enrolment(body.journey, body.version, body.key, body.entry)
+    now = event.recorded_at
     last = customer.entered.get(body.journey)
-    keys = (*last.keys, body.key) if last and last.at == event.recorded_at else (body.key,)
+    recent = {key: at for key, at in last.keys.items() if now - at <= KEYS_KEPT} if last else {}
     return replace(
         customer,
         enrolments={**customer.enrolments, body.enrolment: enrolment},
-        entered={**customer.entered, body.journey: Entry(event.recorded_at, keys)},
+        entered={**customer.entered, body.journey: Entry(now, {**recent, body.key: now})},
     )
 
 

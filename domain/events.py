@@ -35,7 +35,7 @@ class MessageRejected(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
-    """Input: whether the provider took the message cannot be told; it is not sent again."""
+    """Input: whether the provider took the message cannot be told; it ends so."""
 
     message: str
     reason: str
@@ -70,13 +70,15 @@ class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer stays at ``step`` until a wake-up at ``until`` (aware UTC)."""
+
     enrolment: str
     step: str
     until: datetime
 
 
 class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False):
-    """``reason`` is one of end, goal_reached, superseded, withdrawn."""
+    """``reason`` is one of end, goal_reached, withdrawn (the customer is gone)."""
 
     enrolment: str
     step: str
@@ -84,6 +86,8 @@ class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
+    """Of several ways the customer goes on to ``next``; ``values`` are those that the cases looked at."""
+
     enrolment: str
     step: str
     next: str
@@ -100,6 +104,16 @@ class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     role: str
     due_at: datetime
+
+
+class TaskSuppressed(Struct, frozen=True, kw_only=True, gc=False):
+    """No work is asked of anybody: the policy's rule by name and the values it saw."""
+
+    task: str
+    enrolment: str
+    step: str
+    rule: str
+    values: Values
 
 
 class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
@@ -147,6 +161,7 @@ Decision = (
     | EnrolmentEnded
     | BranchTaken
     | TaskCreated
+    | TaskSuppressed
     | MessageRequested
     | MessageSuppressed
     | MessageSending
@@ -165,6 +180,7 @@ EVENTS: dict[str, type[Struct]] = {
     "enrolment.ended/1": EnrolmentEnded,
     "branch.taken/1": BranchTaken,
     "task.created/1": TaskCreated,
+    "task.suppressed/1": TaskSuppressed,
     "message.requested/1": MessageRequested,
     "message.suppressed/1": MessageSuppressed,
     "message.sending/1": MessageSending,
@@ -177,8 +193,9 @@ _INPUTS = frozenset({"timer.fired/1", "message.accepted/1", "message.rejected/1"
 class Event(Struct, frozen=True, gc=False):
     """One entry of a customer's history.
 
-    ``version`` counts from 1 without gaps; ``cause`` is the version of the event that led here, 0 for what
-    came from outside. ``occurred_at`` is business time, ``recorded_at`` the time of the decision (aware UTC).
+    ``version`` counts from 1 without gaps; ``cause`` is the version of the event that led here, 0 for a
+    fact (a wake-up is caused by its plan, an answer by the intent). ``occurred_at`` is business time,
+    ``recorded_at`` the time of the decision (aware UTC).
     """
 
     version: int

@@ -57,13 +57,21 @@ def judge(
     return (telling or refusals)[0]
 
 
+def care_hold(policy: Policy, customer: Customer, *, purpose: Purpose) -> Values | None:
+    """What a care hold that silences this purpose is seen to be; None where nothing is held."""
+    if purpose in policy.care_hold_stops and customer.care_holds:
+        return {"holds": ", ".join(customer.care_holds), "purpose": purpose}
+    return None
+
+
 def _refusal(
     policy: Policy, customer: Customer, *, purpose: Purpose, topic: str, channel: ChannelName
 ) -> Forbidden | None:
     if customer.gone:
         return Forbidden(channel, "customer_gone", {})
-    if purpose in policy.care_hold_stops and customer.care_holds:
-        return Forbidden(channel, "care_hold", {"holds": ", ".join(customer.care_holds), "purpose": purpose})
+    held = care_hold(policy, customer, purpose=purpose)
+    if held is not None:
+        return Forbidden(channel, "care_hold", held)
     address = customer.addresses.get(channel)
     if address is None:
         return Forbidden(channel, "no_address", {"channel": channel})

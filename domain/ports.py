@@ -37,6 +37,16 @@ class StoredRulebook(Struct, frozen=True):
     body: bytes
 
 
+class StoredDocument(Struct, frozen=True):
+    """One version of a document: ``kind`` is journey, template or policy; ``body`` its canonical bytes."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    body: bytes
+
+
 class History(Protocol):
     """Read access to everything that was recorded, for audit."""
 
@@ -63,3 +73,9 @@ class History(Protocol):
 
     def rulebooks(self) -> dict[int, StoredRulebook]:
         """Every rulebook that was ever in force, by its number."""
+
+    def documents(self) -> list[StoredDocument]:
+        """Every version of every published document."""
+
+    def outbox(self, partition: int) -> set[str]:
+        """The messages whose intent is recorded and whose answer is still awaited."""

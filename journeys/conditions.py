@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import assert_never
 
+from domain.assets import assets_by_month
 from domain.customer import Customer
 from domain.events import Values
 from journeys.definition import All, Any, AssetsGrew, Condition, EntryValue, Not
@@ -35,11 +36,10 @@ def _in_bounds(condition: EntryValue, value: object) -> bool:
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:
-    months = customer.months[-(condition.months + 1) :]
-    if len(months) <= condition.months or months[0].assets <= 0:
+    months = assets_by_month(customer.balances)[-(condition.months + 1) :]
+    if len(months) <= condition.months or months[0][1] <= 0:
         return False
     factor = Decimal(100 + condition.over_percent) / 100
     return all(
-        later.month == earlier.month + 1 and later.assets > earlier.assets * factor
-        for earlier, later in pairwise(months)
+        later[0] == earlier[0] + 1 and later[1] > earlier[1] * factor for earlier, later in pairwise(months)
     )

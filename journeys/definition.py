@@ -14,7 +14,7 @@ from domain.clock import LeapDayRule
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Days = Annotated[int, Meta(ge=0, le=3660)]
 LocalTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Languages = dict[str, str]
+Languages = Annotated[dict[str, str], Meta(min_length=1)]
 
 
 def time_of(text: LocalTime) -> time:
@@ -27,14 +27,20 @@ class _Condition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class All(_Condition, tag="all", frozen=True, kw_only=True):
+    """Every part holds."""
+
     of: tuple["Condition", ...]
 
 
 class Any(_Condition, tag="any", frozen=True, kw_only=True):
+    """At least one part holds."""
+
     of: tuple["Condition", ...]
 
 
 class Not(_Condition, tag="not", frozen=True, kw_only=True):
+    """The part does not hold."""
+
     of: "Condition"
 
 
@@ -47,9 +53,10 @@ class EntryValue(_Condition, tag="entry_value", frozen=True, kw_only=True):
 
 
 class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
-    """Month-end assets grew by more than ``over_percent`` in each of the last ``months`` calendar months.
+    """Recorded assets grew by more than ``over_percent`` in each of the last ``months`` calendar months.
 
-    It needs ``months`` + 1 recorded months in a row, the first of them positive.
+    Each month counts with its last balance so far. It needs ``months`` + 1 recorded months in a row, the
+    first of them positive.
     """
 
     over_percent: Annotated[int, Meta(ge=0, le=1000)]
@@ -117,6 +124,8 @@ class Wait(_Step, tag="wait", frozen=True, kw_only=True):
 
 
 class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One way of a branch."""
+
     when: Condition
     next: Name
 

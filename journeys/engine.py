@@ -15,7 +15,7 @@ from domain.clock import first_at_local, local_day
 from domain.customer import Customer, evolve
 from domain.enrolment import enrolment_id, waiting_timer, work_id
 from domain.events import KIND_OF, Decision, Event, Value, Values
-from domain.policy import Allowed, Forbidden, judge
+from domain.policy import Allowed, Forbidden, care_hold, judge
 from journeys import admission
 from journeys.conditions import holds
 from journeys.definition import (
@@ -34,6 +34,8 @@ from journeys.definition import (
 )
 from journeys.rulebook import Rules
 
+# A fact that is told later than this starts no journey: what it would lead to has lost its sense.
+TOLD_LATE = timedelta(days=7)
 _PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)
 _HOLDING_FACTS = (facts.HoldingOpened, facts.HoldingChanged, facts.HoldingClosed)
 _LEAVING_FACTS = (facts.CustomerMerged, facts.CustomerErased)
@@ -131,8 +133,14 @@ class _Turn:
         assert isinstance(enter, EnterOnFact)  # noqa: S101 - the rulebook's index holds no other
         assert isinstance(body, facts.Fact)  # noqa: S101 - only facts have no cause
         entry: Values = {"fact": body.id}
-        if enter.when is None or holds(enter.when, self.customer, entry=entry):
-            self._enter(journey, key=f"{body.source}#{body.id}", entry=entry)
+        if enter.when is not None and not holds(enter.when, self.customer, entry=entry):
+            return
+        key = f"{body.source}#{body.id}"
+        late = self.now - self.cause.occurred_at
+        if late > TOLD_LATE:
+            self._refuse(journey, key, "told_late", {"days_late": late.days, "days_allowed": TOLD_LATE.days})
+        else:
+            self._enter(journey, key=key, entry=entry)
 
     def _plan(self, journey: Journey, plan_of: Callable[..., admission.Plan], *, reason: str) -> None:
         """Bring the journey's pending wake-ups to what the state asks for; nothing where they agree."""
@@ -216,11 +224,7 @@ class _Turn:
 
     def _enter(self, journey: Journey, *, key: str, entry: Values) -> None:
         for rule, values in admission.refusals(self.customer, journey, key=key, now=self.now):
-            self.record(
-                events.AdmissionRefused(
-                    journey=journey.journey, version=journey.version, key=key, rule=rule, values=values
-                )
-            )
+            self._refuse(journey, key, rule, values)
             return
         enrolment = enrolment_id(self.customer.subject, journey=journey.journey, key=key)
         cause = self.record(
@@ -229,6 +233,12 @@ class _Turn:
             )
         )
         self._advance(enrolment, journey, journey.steps[0].step, cause=cause)
+
+    def _refuse(self, journey: Journey, key: str, rule: str, values: Values) -> None:
+        refused = events.AdmissionRefused(
+            journey=journey.journey, version=journey.version, key=key, rule=rule, values=values
+        )
+        self.record(refused)
 
     def _advance(self, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
         """Take steps until one waits or ends; a validated journey has no way round without a wait."""
@@ -268,10 +278,18 @@ class _Turn:
         self.record(taken, cause=cause)
         return chosen
 
-    def _task(self, enrolment: str, journey: Journey, step: Task) -> events.TaskCreated:
+    def _task(
+        self, enrolment: str, journey: Journey, step: Task
+    ) -> events.TaskCreated | events.TaskSuppressed:
         visit = self.customer.enrolments[enrolment].visits.get(step.step, 0) + 1
+        task = work_id(enrolment, step=step.step, visit=visit)
+        held = care_hold(self.rules.policy, self.customer, purpose=journey.purpose)
+        if held is not None:
+            return events.TaskSuppressed(
+                task=task, enrolment=enrolment, step=step.step, rule="care_hold", values=held
+            )
         return events.TaskCreated(
-            task=work_id(enrolment, step=step.step, visit=visit),
+            task=task,
             enrolment=enrolment,
             journey=journey.journey,
             version=journey.version,

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine, func, select
 
-from domain.ports import StoredEvent, StoredHead, StoredRulebook
+from domain.ports import StoredDocument, StoredEvent, StoredHead, StoredRulebook
 from stores.database import customer_partitions, reading
 from stores.journal import select_histories
-from stores.schema import heads, partitions, rulebooks, streams
+from stores.library import published
+from stores.schema import heads, outbox, partitions, rulebooks, streams
 
 _CHUNK = 20_000
 _SELECT_EVENTS = """
@@ -96,3 +97,13 @@ class StoredHistory:
         )
         with reading(self._engine) as connection:
             return {row[0]: StoredRulebook(row[1], row[2]) for row in connection.execute(query).all()}
+
+    def documents(self) -> list[StoredDocument]:
+        """Every version of every published document, by kind, name and version."""
+        return published(self._engine)
+
+    def outbox(self, partition: int) -> set[str]:
+        """The messages whose intent is recorded and whose answer is still awaited."""
+        query = select(outbox.c.message).where(outbox.c.partition == partition)
+        with reading(self._engine) as connection:
+            return {str(message) for message in connection.execute(query).scalars()}

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from domain.chain import genesis, link_event
 from domain.clock import from_micros, to_micros
 from domain.codec import encode_body
-from domain.errors import LeaseLost
+from domain.errors import InputRefused, LeaseLost
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
 from stores.database import reading, writing
@@ -153,6 +153,18 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         with writing(self._engine) as connection:
             connection.exec_driver_sql(_RELEASE, (self.partition, self._owner, self._epoch))
+
+    def start_clock(self, since: datetime) -> None:
+        """Start the partition's clock at ``since`` (aware UTC); nothing where it is there or further already.
+
+        Raises InputRefused where it has started earlier: what is due in between would be late.
+        """
+        if since <= self.clock_at:
+            return
+        if self._last_seq:
+            raise InputRefused("run.clock_jump", since=since.isoformat(), clock=self.clock_at.isoformat())
+        self.commit(Changes(), clock_at=since)
+        self.clock_at = since
 
     def pending(self, *, until: datetime, limit: int) -> Pending:
         """Up to ``limit`` facts and as many timers that are due by ``until``, in order."""

@@ -2,22 +2,12 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.sqlite import insert
 
+from domain.ports import StoredDocument
 from stores.database import reading
 from stores.schema import documents, rulebooks
-
-
-class StoredDocument(Struct, frozen=True):
-    """One version of a document: ``kind`` is journey, template or policy; ``body`` its canonical bytes."""
-
-    kind: str
-    name: str
-    version: int
-    digest: str
-    body: bytes
 
 
 def published(engine: Engine) -> list[StoredDocument]:

@@ -17,12 +17,13 @@ from sqlalchemy import Engine
 
 from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
+from domain.ports import StoredDocument
 from journeys.definition import Journey
 from journeys.rulebook import Rulebook, Rules, canonical, digest
+from journeys.validation import problems
 from stores.database import writing
 from stores.history import StoredHistory
 from stores.library import (
-    StoredDocument,
     add_documents,
     add_rulebook,
     current_rulebook,
@@ -169,7 +170,9 @@ def publish(engine: Engine, documents: Shipped, *, at: datetime) -> list[tuple[s
     """Publish what is new among these documents and put it in force at ``at`` (aware UTC).
 
     Gives kind, name and version of what was new. A crash in between is made good by the next call.
+    Raises InputRefused, and publishes nothing, where a journey has a problem.
     """
+    _check(documents)
     url = engine.url.render_as_string(hide_password=False)
     named: list[tuple[type[AuthoredDocument], str, Struct]] = [
         *((TemplateDocument, template.template, template) for template in documents.templates),
@@ -184,6 +187,16 @@ def publish(engine: Engine, documents: Shipped, *, at: datetime) -> list[tuple[s
         ]
         _put_in_force(engine, list(authoring.versions()))
     return new
+
+
+def _check(documents: Shipped) -> None:
+    """Raises InputRefused for the first journey that has a problem: nothing faulty comes into force."""
+    marks = {template.template: mark_of(template) for template in documents.templates}
+    for journey in documents.journeys:
+        for problem in problems(journey, marks):
+            raise InputRefused(
+                "document.invalid", name=journey.journey, problem=problem.code, **problem.values
+            )
 
 
 def in_force(engine: Engine) -> InForce:

@@ -64,14 +64,14 @@ class Worker(Struct, frozen=True):
     def run(
         self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
     ) -> None:
-        """Everything of the partition that is due by ``until``; ``since`` moves its clock ahead first.
+        """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
-        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
+        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition,
+        InputRefused where the clock has started and would have to jump to ``since``.
         """
         with Journal(self.engine, partition) as journal:
-            if since is not None and since > journal.clock_at:
-                journal.commit(Changes(), clock_at=since)
-                journal.clock_at = since
+            if since is not None:
+                journal.start_clock(since)
             passage = _Passage(self, journal, until)
             passage.settle()
             while passage.step():
@@ -105,6 +105,8 @@ class _Passage:
         """Find out what became of messages that a crash left without an answer."""
         lost = self._journal.outbox()
         self._load({stream for _, stream in lost})
+        # Answers are taken in the order of the intents, as they would have been without the crash.
+        lost.sort(key=lambda item: (item[1], self._held[item[1]].customer.messages[item[0]].sending_version))
         messages = [
             sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
         ]

@@ -90,8 +90,8 @@ class TestTheMainPath:
             "purpose": "care",
             "status": "accepted",
             "reason": None,
-            "requested_at": "2026-05-03T07:00:00+00:00",
-            "sent_at": "2026-05-03T07:00:00+00:00",
+            "requested_at": "2026-05-03T07:00:00Z",
+            "sent_at": "2026-05-03T07:00:00Z",
         }
         mail = (folder / "outbox/email/2026-05-03" / f"{message['id']}.eml").read_text()
         assert f"Message-ID: <{message['id']}@bank.example>" in mail
@@ -122,11 +122,13 @@ class TestTheMainPath:
         assert (again["made"], again["published"]) == (False, [])
         assert select(folder, "SELECT count(*) FROM events") == before
 
-    def test_a_clock_moved_ahead_sends_nothing_of_the_past(self, folder: Path) -> None:
+    def test_a_clock_that_starts_later_sends_nothing_of_the_past_and_never_jumps(self, folder: Path) -> None:
         (folder / "facts.jsonl").write_text(lines(REGISTERED))
         tidings(folder, "import", "cloudevents", "facts.jsonl")
         tidings(folder, "run", "--from", "2026-06-01T00:00:00Z", "--until", INSTANT)
         assert json.loads(tidings(folder, "messages", "--json")[0]) == []
+        jump = ["run", "--from", "2027-06-01T00:00:00Z", "--until", "2028-01-01T00:00:00Z"]
+        assert "cannot jump" in one_line(tidings(folder, *jump, code=1)[1])
 
     def test_common_options_stand_before_or_after_the_command(self, folder: Path, tmp_path: Path) -> None:
         store = f"sqlite:///{tmp_path / 'other.db'}"

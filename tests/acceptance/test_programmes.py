@@ -1,11 +1,13 @@
 """The four shipped programmes, given facts and time: what is said, when, and what is not."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from domain.assets import assets_by_month
 from domain.catalogue import Fact
-from domain.events import AdmissionRefused, EnrolmentEnded
+from domain.events import AdmissionRefused, EnrolmentEnded, TaskSuppressed
 from support.facts import (
     at,
     balance,
@@ -14,6 +16,7 @@ from support.facts import (
     erased,
     granted,
     held,
+    moved,
     noon,
     opened,
     paid,
@@ -84,6 +87,14 @@ class TestBirthday:
             NotSent("birthday-greeting", "consent_withdrawn", at("2026-05-03 09:00"))
         ]
 
+    def test_the_same_morning_in_two_zones_is_greeted_once(self) -> None:
+        life = Scenario("birthday").given(
+            (NEW_YEAR, registered(zone="Asia/Tokyo")),
+            (at("2026-05-03 09:30", "Asia/Tokyo"), moved("Europe/Prague")),
+            (at("2026-05-03 09:30", "Europe/Prague"), moved("America/New_York")),
+        )
+        assert len(life.until(at("2026-06-01 12:00")).messages()) == 1
+
     def test_nothing_is_said_to_who_is_gone(self) -> None:
         life = Scenario("birthday").given((NEW_YEAR, registered()), (at("2026-02-01 12:00"), erased()))
         assert life.until(at("2027-06-01 12:00")).messages() == []
@@ -138,6 +149,17 @@ class TestMaturity:
             (at("2026-06-01 10:01"), changed(product="renamed again")),
         )
         assert len(life.until(at("2026-12-31 12:00")).messages()) == 4
+
+    def test_zone_changes_on_the_day_repeat_nothing_of_several_contracts(self) -> None:
+        life = Scenario("maturity").given(
+            (NEW_YEAR, registered(zone="Asia/Tokyo")),
+            (NEW_YEAR, opened(holding="d-1", matures_on=date(2026, 7, 1))),
+            (NEW_YEAR, opened(holding="d-2", matures_on=date(2026, 7, 1))),
+            (at("2026-06-01 10:30", "Asia/Tokyo"), moved("Europe/Prague")),
+            (at("2026-06-01 10:30", "Europe/Prague"), moved("America/New_York")),
+        )
+        life.until(at("2026-06-10 12:00"))
+        assert len(life.messages()) == 2
 
     def test_each_contract_has_its_own(self) -> None:
         life = Scenario("maturity").given(
@@ -200,6 +222,35 @@ class TestTierUpgrade:
         other = [(noon(date(2026, m, 27)), balance("1000", "a-2")) for m in range(1, 5)]
         life = Scenario("tier-upgrade").given((NEW_YEAR, registered()), (NEW_YEAR, granted()), *rows, *other)
         assert life.messages() == []
+
+    def test_other_currencies_are_left_out_and_do_not_bring_growth(self) -> None:
+        rows = [
+            (noon(date(2026, month, 28)), balance("100", currency="CZK", account="a-1"))
+            for month in range(1, 5)
+        ]
+        euros = [
+            (noon(date(2026, month, 27)), balance(f"{month}00", currency="EUR", account="a-2"))
+            for month in range(2, 5)
+        ]
+        life = Scenario("tier-upgrade").given((NEW_YEAR, registered()), (NEW_YEAR, granted()), *rows, *euros)
+        assert life.messages() == []
+
+    def test_a_balance_told_late_counts_in_its_own_month(self) -> None:
+        """The first balance of a second account, told a month late, must not rewrite that month's total."""
+        life = Scenario("tier-upgrade").given(
+            (NEW_YEAR, registered()), (NEW_YEAR, granted()), *_growth("100", "121", "146")
+        )
+        life.tell_late(noon(date(2026, 2, 28)), balance("50", account="a-2"), now=noon(date(2026, 3, 29)))
+        assets = assets_by_month(life.customer.balances)
+        assert [amount for _, amount in assets] == [Decimal(100), Decimal(171), Decimal(196)]
+
+    def test_growth_that_is_told_a_week_late_starts_nothing_and_says_so(self) -> None:
+        life = Scenario("tier-upgrade").given(
+            (NEW_YEAR, registered()), (NEW_YEAR, granted()), *_growth("100", "121", "146")
+        )
+        life.tell_late(noon(date(2026, 4, 28)), balance("176"), now=noon(date(2026, 5, 6)))
+        assert life.messages() == []
+        assert [getattr(body, "rule", None) for body in life.bodies(AdmissionRefused)] == ["told_late"]
 
     @pytest.mark.parametrize(("days", "times"), [(364, 1), (365, 2)])
     def test_once_in_365_days_and_the_refusal_is_recorded(self, days: int, times: int) -> None:
@@ -285,6 +336,17 @@ class TestWinBack:
         life.until(at("2028-12-31 12:00"))
         assert len(life.messages()) == 2
         assert life.customer.timers == {}
+
+    def test_nobody_is_called_under_a_care_hold(self) -> None:
+        life = Scenario("win-back").given(
+            (NEW_YEAR, registered()),
+            (NEW_YEAR, granted()),
+            (noon(date(2026, 1, 10)), paid()),
+            (noon(date(2026, 4, 1)), held("bereavement")),
+        )
+        life.until(at("2026-12-31 12:00"))
+        assert life.tasks() == []
+        assert [getattr(body, "rule", None) for body in life.bodies(TaskSuppressed)] == ["care_hold"]
 
     def test_consent_is_judged_when_the_message_leaves(self) -> None:
         life = Scenario("win-back").given(

@@ -89,7 +89,7 @@ def independent(*, consent: bool) -> Expected:
     return expect(BERKA, until=datetime.fromisoformat(UNTIL), marketing_consent=consent)
 
 
-def told(folder: Folder) -> Counter[tuple[str, str, str, str, str]]:
+def told(folder: Folder) -> Counter[tuple[str, str, str, datetime, str]]:
     """The ledger as the independent count tells it: who, what, when, and whether."""
     statuses = {"accepted": "sent", "suppressed": "suppressed"}
     return Counter(
@@ -97,24 +97,25 @@ def told(folder: Folder) -> Counter[tuple[str, str, str, str, str]]:
             entry["customer"],
             entry["journey"],
             entry["template"],
-            entry["requested_at"],
+            datetime.fromisoformat(entry["requested_at"]),
             statuses[entry["status"]],
         )
         for entry in json.loads(folder.tidings("messages", "--json"))
     )
 
 
-def expected(count: Expected) -> Counter[tuple[str, str, str, str, str]]:
-    return Counter((m.customer, m.journey, m.template, m.at.isoformat(), m.status) for m in count.messages)
+def expected(count: Expected) -> Counter[tuple[str, str, str, datetime, str]]:
+    return Counter((m.customer, m.journey, m.template, m.at, m.status) for m in count.messages)
 
 
 def test_the_ledger_is_what_an_independent_count_says(lived: Folder) -> None:
     count = independent(consent=True)
     assert told(lived) == expected(count)
     tasks = Counter(
-        (t["customer"], t["journey"], t["created_at"]) for t in json.loads(lived.tidings("tasks", "--json"))
+        (t["customer"], t["journey"], datetime.fromisoformat(t["created_at"]))
+        for t in json.loads(lived.tidings("tasks", "--json"))
     )
-    assert tasks == Counter((t.customer, t.journey, t.at.isoformat()) for t in count.tasks)
+    assert tasks == Counter((t.customer, t.journey, t.at) for t in count.tasks)
     assert len(lived.sent()) == len(count.messages)
 
 

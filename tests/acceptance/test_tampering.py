@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audit.verify import Finding
-from domain.chain import link
+from domain.chain import genesis, link
 from support.bank import Bank
 from support.facts import at, balance, granted, noon, opened, paid, registered
 from support.scenario import envelope
@@ -205,6 +206,26 @@ def test_a_message_slipped_out_of_the_record_with_all_its_hashes_is_missed(bank:
     assert codes == {"audit.decision_differs"}
 
 
+def test_a_hand_over_taken_out_with_all_its_hashes_is_missed(bank: Bank) -> None:
+    """Intent and answer gone, everything after them renumbered and chained anew."""
+    intent = place_of(bank, "message.sending/1")
+    take_out(bank, intent, place_of(bank, "message.accepted/1"))
+    assert "audit.decision_missing" in [f.code for f in bank.verify().findings]
+
+
+def test_an_answer_taken_out_with_all_its_hashes_is_missed(bank: Bank) -> None:
+    take_out(bank, place_of(bank, "message.accepted/1", nth=-1))
+    assert "audit.answer_missing" in [f.code for f in bank.verify().findings]
+
+
+def test_an_altered_template_is_named(bank: Bank) -> None:
+    bank.sql(
+        "UPDATE documents SET body = CAST(replace(CAST(body AS TEXT), 'happy', 'sorry') AS BLOB) "
+        "WHERE name = 'birthday-greeting'"
+    )
+    assert "audit.document_altered" in [f.code for f in bank.verify().findings]
+
+
 def test_an_altered_rulebook_is_named(bank: Bank) -> None:
     bank.sql(
         "UPDATE rulebooks SET body = "
@@ -228,6 +249,62 @@ def test_a_removed_customer_is_missed(bank: Bank) -> None:
     codes = [f.code for f in bank.verify().findings]
     assert "audit.history_missing" in codes
     assert "audit.seq_missing" in codes
+
+
+def take_out(bank: Bank, *places: int) -> None:
+    """Remove entries of the victim and close every gap: seq, version, prev, cause, chain, head, count."""
+    stream = bank.sql("SELECT stream FROM streams WHERE partition = 1 AND subject = ?", VICTIM)[0][0]
+    gone = {
+        row[0]
+        for place in places
+        for row in bank.sql("SELECT version FROM events WHERE partition = 1 AND seq = ?", place)
+    }
+    for place in sorted(places, reverse=True):
+        bank.sql("DELETE FROM events WHERE partition = 1 AND seq = ?", place)
+        for (seq,) in bank.sql("SELECT seq FROM events WHERE partition = 1 AND seq > ? ORDER BY seq", place):
+            bank.sql("UPDATE events SET seq = seq - 1 WHERE partition = 1 AND seq = ?", seq)
+        bank.sql("UPDATE events SET prev = prev - 1 WHERE partition = 1 AND prev > ?", place)
+        bank.sql("UPDATE heads SET seq = seq - 1 WHERE partition = 1 AND seq > ?", place)
+        bank.sql("UPDATE partitions SET last_seq = last_seq - 1 WHERE partition = 1")
+
+    def lower(version: Any) -> int:
+        number = int(version)
+        return number - len([one for one in gone if one < number])
+
+    previous, before = genesis(VICTIM), 0
+    rows = bank.sql(
+        "SELECT e.seq, e.version, e.kind, e.occurred_at, e.recorded_at, e.cause, r.digest, e.body "
+        "FROM events e JOIN rulebooks r ON r.number = e.rulebook "
+        "WHERE e.partition = 1 AND e.stream = ? ORDER BY e.seq",
+        stream,
+    )
+    for seq, version, kind, occurred_at, recorded_at, cause, digest, body in rows:
+        previous = link(
+            previous,
+            version=lower(version),
+            kind=kind,
+            occurred_at=occurred_at,
+            recorded_at=recorded_at,
+            cause=lower(cause),
+            rulebook=digest,
+            body=body,
+        )
+        bank.sql(
+            "UPDATE events SET version = ?, cause = ?, prev = ?, hash = ? WHERE partition = 1 AND seq = ?",
+            lower(version),
+            lower(cause),
+            before,
+            previous,
+            seq,
+        )
+        before = seq
+    bank.sql(
+        "UPDATE heads SET version = ?, seq = ?, hash = ? WHERE partition = 1 AND stream = ?",
+        lower(rows[-1][1]),
+        before,
+        previous,
+        stream,
+    )
 
 
 def rehash(bank: Bank, seq: int, old: bytes, new: bytes) -> None:

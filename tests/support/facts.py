@@ -60,8 +60,13 @@ def paid(amount: str = "-10.00", account: str = "a-1") -> facts.TransactionPoste
     return facts.TransactionPosted(**_identity(), account=account, amount=Decimal(amount))
 
 
-def balance(amount: str, account: str = "a-1") -> facts.BalanceRecorded:
-    return facts.BalanceRecorded(**_identity(), account=account, amount=Decimal(amount))
+def balance(amount: str, account: str = "a-1", currency: str | None = None) -> facts.BalanceRecorded:
+    return facts.BalanceRecorded(**_identity(), account=account, amount=Decimal(amount), currency=currency)
+
+
+def moved(zone: str) -> facts.CustomerChanged:
+    """The customer lives in another zone from now on."""
+    return facts.CustomerChanged(**_identity(), zone=zone)  # type: ignore[arg-type]
 
 
 def held(reason: str = "bereavement") -> facts.CareHoldPlaced:

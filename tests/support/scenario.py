@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.base import Accepted
 from domain.catalogue import FACTS, Envelope, Fact, rank_of
@@ -65,6 +66,13 @@ class Scenario:
         for at, fact in sorted(told, key=lambda item: (item[0], rank_of(_KINDS[type(item[1])]))):
             self._wake_until(at, including=False)
             self._take(_KINDS[type(fact)], at, cause=0, body=fact)
+        return self
+
+    def tell_late(self, at: datetime, fact: Fact, *, now: datetime) -> "Scenario":
+        """A fact of the past comes in when it is already ``now``."""
+        self._wake_until(now, including=True)
+        self.customer = replace(self.customer, clock_at=max(now, self.customer.clock_at))
+        self._take(_KINDS[type(fact)], at, cause=0, body=fact)
         return self
 
     def until(self, at: datetime) -> "Scenario":

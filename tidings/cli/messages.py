@@ -39,11 +39,11 @@ def command(
 
 
 def as_json(entry: LedgerEntry) -> dict[str, object]:
-    """A ledger entry as the command line's contract has it; instants as ISO 8601 in UTC."""
+    """A ledger entry as the command line's contract has it; instants aware UTC."""
     told: dict[str, object] = to_builtins(entry)
     for field in ("requested_at", "sent_at"):
         micros = told[field]
-        told[field] = from_micros(micros).isoformat() if isinstance(micros, int) else None
+        told[field] = from_micros(micros) if isinstance(micros, int) else None
     return told
 
 

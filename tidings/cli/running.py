@@ -12,7 +12,12 @@ from tidings.process import BATCH, Tally
 
 @click.command("run")
 @click.option("--until", type=Instant(), required=True, help="Live up to and including this instant.")
-@click.option("--from", "since", type=Instant(), help="Move the clock here first; nothing before it is sent.")
+@click.option(
+    "--from",
+    "since",
+    type=Instant(),
+    help="Where the clock of a new store starts: nothing due before it is sent.",
+)
 @common_options
 def command(terminal: Terminal, until: datetime, since: datetime | None) -> None:
     """All facts and timers up to an instant, in their order; messages go to the sandbox."""

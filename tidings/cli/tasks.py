@@ -17,8 +17,8 @@ def command(terminal: Terminal, limit: int) -> None:
     told = []
     for entry in entries:
         values: dict[str, object] = to_builtins(entry)
-        values["created_at"] = from_micros(entry.created_at).isoformat()
-        values["due_at"] = from_micros(entry.due_at).isoformat()
+        values["created_at"] = from_micros(entry.created_at)
+        values["due_at"] = from_micros(entry.due_at)
         told.append(values)
     terminal.json(told)
     rows = [

@@ -4,11 +4,10 @@ import click
 from msgspec import to_builtins
 
 from audit.replay import replay
-from audit.why import Explanation, explain
-from domain.clock import from_micros
+from audit.why import Explanation, Link, explain
 from domain.errors import NotFound
 from tidings.bootstrap import Tidings, bootstrap
-from tidings.cli.terminal import Terminal, common_options, shown
+from tidings.cli.terminal import Terminal, common_options
 from tidings.wording import Wording
 
 
@@ -25,7 +24,8 @@ def command(terminal: Terminal, message_id: str) -> None:
         terminal.write(sentence)
     terminal.write()
     rows = [
-        (link.version, shown(link.occurred_at), link.kind, _values(link.values)) for link in explanation.chain
+        (link.version, link.occurred_at.strftime("%Y-%m-%d %H:%MZ"), link.kind, _values(link.values))
+        for link in explanation.chain
     ]
     terminal.table("why", ["version", "occurred_at", "kind", "what"], rows)
 
@@ -48,15 +48,25 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
     }
     told = [wording.tell(f"why.{explanation.status}", values)]
     if explanation.rule is not None:
-        told.append(wording.tell(f"rule.{explanation.rule}", {**values, **explanation.values}))
+        told.append(wording.tell(f"rule.{explanation.rule}", {**explanation.values, **values}))
     for link in explanation.chain:
-        code = f"why.cause.{link.kind.partition('/')[0]}"
-        at = from_micros(link.occurred_at).strftime("%Y-%m-%d %H:%M UTC")
-        if wording.has(code):
-            told.append(wording.tell(code, {**values, **link.values, "at": at}))
-        elif link.kind.partition(".")[0] not in ("message", "branch"):
-            told.append(wording.tell("why.cause.fact", {"kind": link.kind, "at": at}))
+        at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
+        told += _cause(link, wording, {**values, **link.values, "at": at})
     return told
+
+
+def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]:
+    """The sentence of one link; none for the steps of the message itself, which were told before."""
+    kind = link.kind.partition("/")[0]
+    code = f"why.cause.{kind}"
+    if "sort" in link.values:
+        code += f".{link.values['sort']}"
+    if wording.has(code):
+        reason = wording.tell(f"plan.{link.values.get('reason')}")
+        return [wording.tell(code, {**values, "reason": reason})]
+    if kind.partition(".")[0] in ("message", "branch"):
+        return []
+    return [wording.tell("why.cause.fact", {**values, "kind": kind})]
 
 
 def _values(values: dict[str, object]) -> str:

@@ -1,0 +1,272 @@
+"""Writes the reference pages that follow from the code: facts, events and the journey language.
+
+From the project's root: ``python docs/generate_reference.py`` writes them, with ``--check`` it writes nothing
+and exits 1 naming each page that no longer says what the code says.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+from msgspec import NODEFAULT, Struct
+from msgspec import inspect as shape
+
+from domain.catalogue import FACTS, CustomFact, Fact
+from domain.events import EVENTS, Event, is_input
+from journeys import definition
+from journeys.definition import Case, Condition, Enter, Goal, Journey, Reentry, Step, entry_values
+from journeys.rulebook import CUSTOMER_VARIABLES
+
+FOLDER = Path(__file__).parent / "reference"
+_GENERATED = "<!-- Written by docs/generate_reference.py; change the code and run it, not this page. -->"
+
+_FACTS_INTRO = """
+A fact is something that the bank or a channel tells, in the past tense, under a literal, versioned name. It
+comes in as a CloudEvent: `type` is the name, `subject` the customer, `time` when it happened, `source` and
+`id` together identify it, and the fields below are its `data`. How files of facts are read, and what is
+refused, stands in [importing.md](importing.md).
+
+`source` and `id` (text, 1 to 200 characters each) belong to every fact and are left out of the tables. Dates
+look like `2026-12-31`; a decimal number is a JSON text (`"100.50"`) or a JSON number. A field marked
+*personal* identifies a person; the mark changes nothing about how the field is stored.
+"""
+_EVENTS_INTRO = """
+A customer's history is made of facts ([facts.md](facts.md)) and of the events on this page. From an *input*,
+as from a fact, decisions follow; a *decision* follows from its cause, and `tidings audit verify` makes it
+again. Instants are UTC: in the store the envelope's are microseconds since 1970, those in bodies ISO 8601
+texts. How these events follow each other: [lifecycles.md](../explanation/lifecycles.md).
+"""
+_JOURNEYS_INTRO = """
+A journey is one YAML document; `tidings journeys validate FILE` checks it. Fields that are not on this page
+are refused. A *name* is lower-case letters, digits and hyphens, begins with a letter, and has at most 63
+characters. Times of day are the customer's own; days are days of the customer's calendar. The shipped
+journeys in `journeys/library/` are examples of all of it but `all`, `any` and `not`.
+"""
+_TOGETHER_INTRO = """
+Besides the shape, validation requires that
+
+- each fact that is named exists, or is a bank's own (`x.<name>/<version>`);
+- step names differ, and every `next`, `otherwise` and case leads to a step;
+- every step can be reached, and none can come round to itself;
+- an `entry_value` is one of those that the entry gives;
+- templates exist, and need no other variables than the entry's and {customer};
+- a promotional template stands in a journey of purpose `marketing` only.
+"""
+
+# What a text's pattern means, where the pattern alone would be no help.
+_WORDED = {
+    get_args(definition.Name)[1].pattern: "name",
+    get_args(definition.LocalTime)[1].pattern: 'time of day, `"HH:MM"`',
+}
+_FAMILIES: dict[object, str] = {
+    **dict.fromkeys(get_args(Condition), "[condition](#conditions)"),
+    **dict.fromkeys(get_args(Enter), "[entry](#entries)"),
+    **dict.fromkeys(get_args(Step), "[step](#steps)"),
+    Case: "[case](#case)",
+    Reentry: "[reentry](#reentry)",
+    Goal: "[goal](#goal)",
+}
+
+
+def pages() -> dict[str, str]:
+    """Each page's file name and text."""
+    return {"facts.md": facts_page(), "events.md": events_page(), "journeys.md": journeys_page()}
+
+
+def facts_page() -> str:
+    """Every fact of the catalogue, in its order, and a bank's own."""
+    parts = [_head("Facts", _FACTS_INTRO)]
+    for kind, fact in FACTS.items():
+        parts.append(_section(f"`{kind}`", fact, hidden=Fact.__struct_fields__, personal=True))
+    own = next(_worded(field.type) for field in _fields(CustomFact) if field.name == "data")
+    parts.append(f"## `x.<name>/<version>`\n\n{_docstring(CustomFact)}\nIts `data` is a {own}.\n")
+    return "\n".join(parts)
+
+
+def events_page() -> str:
+    """What surrounds every event, then inputs and decisions."""
+    inputs = {kind: event for kind, event in EVENTS.items() if is_input(kind)}
+    decisions = {kind: event for kind, event in EVENTS.items() if kind not in inputs}
+    envelope = [f"| `{field.name}` | {_worded(shape.type_info(field.type))} |" for field in _envelope()]
+    parts = [_head("Events", _EVENTS_INTRO), f"## The envelope\n\n{_docstring(Event)}\n"]
+    parts.append("\n".join(["| field | type |", "|---|---|", *envelope]) + "\n")
+    for title, group in (("Inputs", inputs), ("Decisions", decisions)):
+        parts.append(f"## {title}\n")
+        parts += [_section(f"`{kind}`", event, level=3) for kind, event in group.items()]
+    return "\n".join(parts)
+
+
+def journeys_page() -> str:
+    """The journey document: its own fields, entries, steps, conditions, and what holds between them."""
+    parts = [_head("Journeys", _JOURNEYS_INTRO), _section("The document", Journey)]
+    parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal)]
+    parts.append("## Entries\n")
+    for entry in get_args(Enter):
+        values = ", ".join(f"`{name}`" for name in _values_of(entry))
+        parts.append(_section(_tag(entry), entry, level=3) + f"\nSteps and templates may use: {values}.\n")
+    parts.append("## Steps\n")
+    parts += [_section(_tag(step), step, level=3) for step in get_args(Step)]
+    parts.append(_section("Case", Case, level=3))
+    parts.append("## Conditions\n")
+    parts += [_section(_tag(condition), condition, level=3) for condition in get_args(Condition)]
+    customer = ", ".join(f"`{name}`" for name in CUSTOMER_VARIABLES)
+    parts.append(f"## What must hold together\n{_TOGETHER_INTRO.format(customer=customer)}")
+    return "\n".join(parts)
+
+
+def stale(folder: Path) -> list[Path]:
+    """The pages in the folder that are missing or differ from what the code says."""
+    wanted = {folder / name: text for name, text in pages().items()}
+    return [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with ``--check`` name the stale ones; gives the exit code."""
+    if list(arguments) not in ([], ["--check"]):
+        sys.stderr.write("usage: python docs/generate_reference.py [--check]\n")
+        return 2
+    if arguments:
+        found = stale(FOLDER)
+        for path in found:
+            sys.stderr.write(f"{path.name} is stale; run python docs/generate_reference.py\n")
+        return 1 if found else 0
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _head(title: str, intro: str) -> str:
+    return f"{_GENERATED}\n# {title}\n{intro}"
+
+
+def _section(
+    title: str,
+    kind: type[Struct],
+    *,
+    level: int = 2,
+    hidden: Sequence[str] = (),
+    personal: bool = False,
+) -> str:
+    """A heading, what the docstring says, and a table of the fields."""
+    fields = [field for field in _fields(kind) if field.name not in hidden]
+    said = _docstring(kind)
+    blocks = [f"{'#' * level} {title}", *([said] if said else [])]
+    if fields:
+        blocks.append("\n".join(_table(fields, personal=personal)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _fields(kind: type[Struct]) -> tuple[shape.Field, ...]:
+    described = shape.type_info(kind)
+    assert isinstance(described, shape.StructType)  # noqa: S101 - every kind here is a struct
+    return described.fields
+
+
+def _envelope() -> Iterator[msgspec.structs.FieldInfo]:
+    """What stands around an event's body, which is one of many kinds and described by its own."""
+    return (field for field in msgspec.structs.fields(Event) if field.name != "body")
+
+
+def _docstring(kind: type[Struct]) -> str:
+    """The class's own docstring, its ``code`` as Markdown's; a base's says nothing about it."""
+    return cleandoc(vars(kind).get("__doc__") or "").replace("``", "`")
+
+
+def _table(fields: Sequence[shape.Field], *, personal: bool) -> Iterator[str]:
+    headings = ["field", "type", "required", "default", *(["personal"] if personal else [])]
+    yield f"| {' | '.join(headings)} |"
+    yield f"|{'---|' * len(headings)}"
+    for field in fields:
+        cells = [f"`{field.name}`", _worded(field.type), "yes" if field.required else "", _default(field)]
+        if personal:
+            cells.append("yes" if _is_personal(field.type) else "")
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _default(field: shape.Field) -> str:
+    if field.required:
+        return ""
+    value = field.default_factory() if field.default is NODEFAULT else field.default
+    return "" if value is None else f"`{msgspec.json.encode(value).decode()}`"
+
+
+def _is_personal(kind: shape.Type) -> bool:
+    if isinstance(kind, shape.UnionType):
+        return any(_is_personal(part) for part in kind.types)
+    return isinstance(kind, shape.Metadata) and bool((kind.extra or {}).get("personal"))
+
+
+def _worded(kind: shape.Type) -> str:
+    """A type in words, for a cell of a table."""
+    match kind:
+        case shape.Metadata():
+            return _worded(kind.type)
+        case shape.UnionType():
+            return _either([part for part in kind.types if not isinstance(part, shape.NoneType)])
+        case shape.StrType():
+            return _text(kind)
+        case shape.IntType():
+            return "whole number" + _bounds(kind.ge, kind.le)
+        case shape.LiteralType():
+            return " or ".join(f"`{value}`" for value in kind.values)
+        case shape.VarTupleType():
+            number = " (at least one)" if kind.min_length else ""
+            return f"list of: {_worded(kind.item_type)}{number}"
+        case shape.DictType():
+            value = kind.value_type
+            kinds = value.types if isinstance(value, shape.UnionType) else (value,)
+            return f"mapping of text to {_either(kinds)}"
+        case shape.StructType():
+            return _FAMILIES.get(kind.cls, f"`{kind.cls.__name__}`")
+        case _:
+            return _PLAIN[type(kind)]
+
+
+_PLAIN: Mapping[type[shape.Type], str] = {
+    shape.BoolType: "boolean",
+    shape.NoneType: "null",
+    shape.FloatType: "number",
+    shape.DecimalType: "decimal number",
+    shape.DateType: "date",
+    shape.DateTimeType: "instant",
+}
+
+
+def _either(kinds: Sequence[shape.Type]) -> str:
+    """Several types in words, each once."""
+    *others, last = dict.fromkeys(map(_worded, kinds))
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _text(kind: shape.StrType) -> str:
+    if kind.pattern is not None:
+        return _WORDED.get(kind.pattern) or f"text like `{kind.pattern}`".replace("|", r"\|")
+    bounds = _bounds(kind.min_length, kind.max_length)
+    return f"text{bounds} characters" if bounds else "text"
+
+
+def _bounds(least: float | None, most: float | None) -> str:
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f", {least} or more"
+    return f", up to {most}" if least is None else f", {least} to {most}"
+
+
+def _tag(kind: type[Struct]) -> str:
+    """How the document names this entry, step or condition."""
+    config = kind.__struct_config__
+    return f"`{config.tag_field}: {config.tag}`"
+
+
+def _values_of(entry: type[Struct]) -> tuple[str, ...]:
+    """What an enrolment by this entry holds; it depends on the sort of entry alone."""
+    return entry_values(entry(**{field.name: None for field in _fields(entry) if field.required}))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""Histories written by released versions come out again for ever; changing one is a breaking change.
+
+``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one that is there.
+"""
+
+import json
+import sys
+import tempfile
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from domain import catalogue as facts
+from domain.catalogue import Envelope, Fact
+from support.bank import Bank
+from support.facts import at, noon
+from support.scenario import envelope
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+UNTIL = at("2027-06-30 12:00")
+
+
+def first_programmes() -> list[Envelope]:
+    """One customer who meets each of the first four programmes, refusals among them."""
+
+    def told(day: date, fact: type[Fact], name: str, **given: object) -> Envelope:
+        made = fact(source="/golden", id=name, **given)
+        return envelope("c-1", noon(day), made)
+
+    start = date(2026, 1, 5)
+    amounts = ("100.00", "121.00", "146.00", "176.00", "212.00")
+    months = [date(2026, month, 28) for month in range(1, 6)]
+    return [
+        told(
+            start,
+            facts.CustomerRegistered,
+            "person",
+            birth_date=date(1992, 2, 29),
+            given_name="Jana",
+            zone="Europe/Prague",
+            email="jana@example.com",
+            phone="+420601000001",
+        ),
+        told(start, facts.ConsentGranted, "yes", channel="sms", provenance="branch form 7"),
+        told(
+            start, facts.HoldingOpened, "deposit", holding="d-1", kind="policy", matures_on=date(2026, 7, 1)
+        ),
+        told(date(2026, 6, 10), facts.HoldingChanged, "moved", holding="d-1", matures_on=date(2026, 9, 1)),
+        *(
+            told(day, facts.BalanceRecorded, f"balance-{day}", account="a-1", amount=Decimal(amount))
+            for day, amount in zip(months, amounts, strict=True)
+        ),
+        told(date(2026, 3, 1), facts.TransactionPosted, "paid", account="a-1", amount=Decimal("-1.00")),
+        told(date(2026, 5, 10), facts.TransactionPosted, "back", account="a-1", amount=Decimal("-1.00")),
+        told(date(2026, 7, 12), facts.ConsentWithdrawn, "no", provenance="preference page"),
+        told(start + timedelta(days=400), facts.CareHoldPlaced, "hold", reason="bereavement"),
+    ]
+
+
+LIVES = {"first-programmes": first_programmes}
+
+
+def lived(name: str, folder: Path) -> str:
+    bank = Bank(folder, partitions=1)
+    assert bank.take(LIVES[name]()).refused == []
+    bank.run(UNTIL)
+    assert bank.verify().findings == []
+    lines = [
+        {
+            "kind": kind,
+            "occurred_at": occurred_at,
+            "recorded_at": recorded_at,
+            "cause": cause,
+            "body": json.loads(body),
+        }
+        for history in bank.histories().values()
+        for kind, occurred_at, recorded_at, cause, body, _ in history
+    ]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+@pytest.mark.parametrize("name", sorted(LIVES))
+def test_the_same_life_has_the_same_history(name: str, tmp_path: Path) -> None:
+    assert lived(name, tmp_path) == (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
+
+
+def _write_missing() -> None:
+    for name in LIVES:
+        path = GOLDEN / f"{name}.jsonl"
+        if not path.exists():
+            path.write_text(lived(name, Path(tempfile.mkdtemp())), encoding="utf-8")
+            sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    _write_missing()

@@ -49,10 +49,21 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
     told = [wording.tell(f"why.{explanation.status}", values)]
     if explanation.rule is not None:
         told.append(wording.tell(f"rule.{explanation.rule}", {**explanation.values, **values}))
-    for link in explanation.chain:
+    for link in _without_detours(explanation.chain):
         at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
         told += _cause(link, wording, {**values, **link.values, "at": at})
     return told
+
+
+def _without_detours(chain: list[Link]) -> list[Link]:
+    """The chain without wake-ups that found nothing to do and set the next: they led nowhere."""
+    kept: list[Link] = []
+    for link in chain:
+        if link.values.get("reason") == "not_silent" and kept:
+            kept.pop()
+        else:
+            kept.append(link)
+    return kept
 
 
 def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]:

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from msgspec import Struct, field
 
+from audit.findings import Finding, Verified
 from domain.catalogue import Fact
 from domain.chain import genesis, link
 from domain.clock import to_micros
@@ -18,7 +19,9 @@ from domain.customer import Customer, evolve
 from domain.errors import TidingsError
 from domain.events import (
     HANDED_OVER,
+    EnrolmentStarted,
     Event,
+    MessageRequested,
     MessageSending,
     MessageSuppressed,
     Outcome,
@@ -36,50 +39,6 @@ AUTHORED = 0
 NO_RULEBOOK = 0
 
 
-class Finding(Struct, frozen=True):
-    """One broken promise with its place; ``code`` and ``values`` make its sentence.
-
-    ``seq`` is the place in the partition, ``version`` the one in the customer's history; 0 where the
-    promise is about the partition or the customer as a whole.
-    """
-
-    code: str
-    partition: int
-    seq: int
-    subject: str
-    version: int
-    values: dict[str, object] = {}
-
-    @property
-    def is_difference(self) -> bool:
-        """Whether a decision differs; every other finding breaks the record itself."""
-        return self.code.startswith("audit.decision")
-
-
-class Verified(Struct):
-    """What was checked and what was found."""
-
-    customers: int = 0
-    events: int = 0
-    replayed: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def differences(self) -> int:
-        """Decisions that come out otherwise when they are made again."""
-        return sum(finding.is_difference for finding in self.findings)
-
-    @property
-    def chain_breaks(self) -> int:
-        """Broken promises of the record: gaps, altered or missing entries, ends that do not fit."""
-        return len(self.findings) - self.differences
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
-
-
 def verify(
     history: History, rulebooks: Mapping[int, Rules], prepare: Prepare, *, progress: Progress
 ) -> Verified:
@@ -89,6 +48,8 @@ def verify(
     """
     verified = Verified()
     digests = _verify_documents(history, verified)
+    for partition in history.stray_partitions():
+        verified.findings.append(Finding("audit.partition_missing", partition, 0, "", 0))
     for partition in (AUTHORED, *history.customer_partitions()):
         cited = {NO_RULEBOOK: ""} if partition == AUTHORED else digests
         _Partition(history, partition, rulebooks, cited, prepare, verified).go_through(progress)
@@ -122,6 +83,7 @@ class _Trail(Struct):
     expected: deque[Event]
     followed: bool = True
     missed: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
 
 
 class _Partition:
@@ -143,11 +105,12 @@ class _Partition:
         self._subjects = history.subjects(partition)
         self._trails: dict[int, _Trail] = {}
         self._told: set[int] = set()
-        self._awaited = history.outbox(partition)
+        # Taken before the first event is read: what a worker records meanwhile lies beyond these ends.
+        self._ends = history.ends(partition)
 
     def go_through(self, progress: Progress) -> None:
         last = 0
-        for stored in self._history.events(self._partition):
+        for stored in self._history.events(self._partition, upto=self._ends.last_seq):
             self._verified.events += 1
             if self._verified.events % _STEP == 0:
                 progress(self._verified.events)
@@ -155,9 +118,18 @@ class _Partition:
                 values: dict[str, object] = {"first": last + 1, "last": stored.seq - 1}
                 self._find("audit.seq_missing", stored, values)
             last = stored.seq
-            self._check(stored)
+            self._check_hostile(stored)
         self._check_ends(last)
         self._verified.customers += len(self._trails) if self._partition != AUTHORED else 0
+
+    def _check_hostile(self, stored: StoredEvent) -> None:
+        """Check one entry, whatever somebody has made of it: a fault is a finding, never a crash."""
+        try:
+            self._check(stored)
+        except Exception as error:
+            self._find("audit.unreadable", stored, {"reason": f"{type(error).__name__}: {error}"})
+            if trail := self._trails.get(stored.stream):
+                trail.followed = False
 
     def _check(self, stored: StoredEvent) -> None:
         subject = self._subjects.get(stored.stream)
@@ -213,6 +185,8 @@ class _Partition:
                 self._prepare_again(trail, event, stored)
             else:
                 self._compare(trail, trail.expected.popleft() if trail.expected else None, stored)
+                if isinstance(event.body, MessageRequested | EnrolmentStarted):
+                    self._check_new(trail, event.body, stored)
                 trail.customer = evolve(trail.customer, event)
         except TidingsError as error:
             self._find("audit.unreadable", stored, {"reason": str(error)})
@@ -238,7 +212,11 @@ class _Partition:
         elif isinstance(event.body, Outcome):
             self._check_answer(trail, event, event.body, stored)
         trail.customer = evolve(trail.customer, event)
-        rules = self._rulebooks[stored.rulebook]
+        rules = self._rulebooks.get(stored.rulebook)
+        if rules is None:
+            self._find("audit.unknown_rulebook", stored, {"number": stored.rulebook})
+            trail.followed = False
+            return
         trail.expected = deque(decide(trail.customer, event, rules, event.recorded_at).events)
 
     def _check_once(self, fact: Fact, stored: StoredEvent) -> None:
@@ -295,6 +273,13 @@ class _Partition:
             self._find("audit.decision_missing", stored, {"kind": event.kind})
         trail.expected = deque()
 
+    def _check_new(self, trail: _Trail, body: object, stored: StoredEvent) -> None:
+        """A message is asked for once, and an enrolment is entered once."""
+        identity = str(getattr(body, "message", None) or getattr(body, "enrolment", ""))
+        if identity in trail.made:
+            self._find("audit.decision_twice", stored, {"kind": stored.kind, "id": identity})
+        trail.made.add(identity)
+
     def _miss_judgements(self, trail: _Trail, stored: StoredEvent) -> None:
         """A requested message is judged before anything else happens to its customer."""
         for name, message in trail.customer.messages.items():
@@ -304,13 +289,12 @@ class _Partition:
 
     def _check_ends(self, last: int) -> None:
         """The partition and every history end where the store says that they end."""
-        claimed = self._history.last_seq(self._partition)
-        if claimed != last:
-            values: dict[str, object] = {"expected": claimed, "found": last}
+        if self._ends.last_seq != last:
+            values: dict[str, object] = {"expected": self._ends.last_seq, "found": last}
             self._verified.findings.append(
                 Finding("audit.partition_cut", self._partition, last, "", 0, values)
             )
-        heads = self._history.heads(self._partition)
+        heads = self._ends.heads
         for stream, trail in self._trails.items():
             if trail.followed:
                 self._check_finished(stream, trail)
@@ -326,8 +310,11 @@ class _Partition:
         for name, message in trail.customer.messages.items():
             if message.sending is None and name not in trail.missed:
                 self._end("audit.decision_missing", stream, {"kind": "message.sending/1"})
-            elif message.sending is not None and name not in self._awaited:
+            elif message.sending is not None and name not in self._ends.outbox:
                 self._end("audit.answer_missing", stream, {"message": name})
+        due = trail.customer.next_timer
+        if self._ends.timers.get(stream) != (to_micros(due[0]) if due else None):
+            self._end("audit.timer_differs", stream, {"expected": due[0].isoformat() if due else "-"})
 
     def _end(self, code: str, stream: int, values: dict[str, object]) -> None:
         trail = self._trails.get(stream)

@@ -4,6 +4,7 @@ A name's meaning never changes: new fields get defaults, another meaning gets an
 identify a person are marked ``PERSONAL``.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -29,14 +30,17 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
-    """The person becomes a customer; told again, what it says replaces what was known."""
+    """The person becomes a customer; told again, what it says replaces what was known.
+
+    Until a language and a zone are told they are English and UTC.
+    """
 
     birth_date: PersonalDate | None = None
     given_name: PersonalText | None = None
     family_name: PersonalText | None = None
-    language: Text = "en"
-    zone: Text = "UTC"
-    zone_source: Text = "customer"
+    language: Text | None = None
+    zone: Text | None = None
+    zone_source: Text | None = None
     region: Text | None = None
     email: PersonalText | None = None
     phone: PersonalText | None = None
@@ -283,16 +287,14 @@ FACTS: dict[str, type[Fact]] = {
     "contact.replied/1": ContactReplied,
 }
 
+_OWN_FACT = re.compile(r"x\.[a-z][a-z0-9_.]*/[1-9][0-9]*")
 _RANKS = {"account": 1, "holding": 2, "transaction": 3, "balance": 4}
 _WHO_FIRST = ("customer", "consent", "care_hold", "risk")
 
 
 def fact_type(kind: str) -> type[Fact] | None:
     """The type of a fact's data by its literal name; None for a name that nobody knows."""
-    known = FACTS.get(kind)
-    if known is None and kind.startswith("x.") and kind.partition("/")[2].isdigit():
-        return CustomFact
-    return known
+    return CustomFact if _OWN_FACT.fullmatch(kind) else FACTS.get(kind)
 
 
 def rank_of(kind: str) -> int:

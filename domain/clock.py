@@ -51,7 +51,9 @@ def first_at_local(after: datetime, *, days: int, at: time, zone: str) -> dateti
     """
     wall = after.astimezone(zone_of(zone))
     day = wall.date() + timedelta(days=days)
-    return at_local(day if wall.time() <= at else day + timedelta(days=1), at, zone)
+    found = at_local(day if wall.time() <= at else day + timedelta(days=1), at, zone)
+    # In an hour that the clock shows twice, the first showing of ``at`` may lie before ``after``.
+    return found if found >= after else at_local(day + timedelta(days=1), at, zone)
 
 
 def in_year(day: date, year: int, *, leap_day: LeapDayRule) -> date:

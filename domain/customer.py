@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from domain import catalogue as facts
 from domain import events
-from domain.assets import Balances, MonthEnd, with_balance
+from domain.assets import Balances, MonthEnd, closed, with_balance
 from domain.catalogue import ChannelName
 from domain.clock import EPOCH, local_day, month_number
 from domain.consent import Word, remember
@@ -60,7 +60,6 @@ class Customer(Struct, frozen=True):
     care_holds: tuple[str, ...] = ()
     risk_level: int | None = None
     holdings: dict[str, Holding] = {}
-    currency: str | None = None
     balances: Balances = {}
     last_at: dict[str, datetime] = {}
     timers: dict[str, Timer] = {}
@@ -183,7 +182,9 @@ def _fold_rare_fact(customer: Customer, event: Event) -> Customer:
         case facts.HoldingClosed(holding=name):
             return replace(customer, holdings=_without(customer.holdings, name))
         case facts.AccountClosed(account=name):
-            return replace(customer, balances=_without(customer.balances, name))
+            month = month_number(local_day(event.occurred_at, customer.zone))
+            balances = closed(customer.balances, name, month=month, at=event.occurred_at)
+            return replace(customer, balances=balances)
         case facts.RiskAssessed(level=level):
             return replace(customer, risk_level=level)
         case facts.CareHoldPlaced(reason=reason) if reason not in customer.care_holds:
@@ -218,16 +219,9 @@ def _described(
 
 
 def _balance(customer: Customer, body: facts.BalanceRecorded, event: Event) -> Customer:
-    """Assets are counted in the currency of the first balance; others are left out, no rate being known."""
-    if customer.balances and body.currency != customer.currency:
-        return customer
     month = month_number(local_day(event.occurred_at, customer.zone))
-    balance = MonthEnd(month, body.amount, event.occurred_at)
-    return replace(
-        customer,
-        currency=body.currency,
-        balances=with_balance(customer.balances, body.account, balance),
-    )
+    balance = MonthEnd(month, body.amount, body.currency or "", event.occurred_at)
+    return replace(customer, balances=with_balance(customer.balances, body.account, balance))
 
 
 def _entered(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:

@@ -47,23 +47,35 @@ class StoredDocument(Struct, frozen=True):
     body: bytes
 
 
+class Ends(Struct, frozen=True):
+    """How far a partition goes, all of it as of one instant: what is recorded later lies beyond.
+
+    ``timers`` tells by stream when each customer is to be woken next, in microseconds since 1970.
+    """
+
+    last_seq: int
+    heads: dict[int, StoredHead]
+    outbox: set[str]
+    timers: dict[int, int]
+
+
 class History(Protocol):
     """Read access to everything that was recorded, for audit."""
 
     def customer_partitions(self) -> Sequence[int]:
         """The partitions that hold customers, in order."""
 
-    def last_seq(self, partition: int) -> int:
-        """The sequence number of the partition's last event; 0 where it has none."""
+    def stray_partitions(self) -> Sequence[int]:
+        """Partitions that hold histories and that the store does not count among its own."""
 
-    def events(self, partition: int, *, after: int = 0) -> Iterator[StoredEvent]:
-        """The partition's events in the order of their sequence numbers."""
+    def ends(self, partition: int) -> Ends:
+        """Where the partition, and each history in it, ends."""
+
+    def events(self, partition: int, *, upto: int) -> Iterator[StoredEvent]:
+        """The partition's events up to a sequence number, in the order of these numbers."""
 
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
         """One customer's events in the order of their versions, found by their back-pointers."""
-
-    def heads(self, partition: int) -> dict[int, StoredHead]:
-        """Where each history of the partition ends, by stream."""
 
     def subjects(self, partition: int) -> dict[int, str]:
         """The customers of the partition, by stream."""
@@ -76,6 +88,3 @@ class History(Protocol):
 
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document."""
-
-    def outbox(self, partition: int) -> set[str]:
-        """The messages whose intent is recorded and whose answer is still awaited."""

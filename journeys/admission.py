@@ -6,6 +6,9 @@ A plan is worked out from the customer's state alone, so planning twice changes 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+import msgspec
+
+from domain.catalogue import Fact
 from domain.clock import at_local, first_at_local, local_day, next_anniversary
 from domain.customer import Customer
 from domain.enrolment import enrolment_id
@@ -81,12 +84,19 @@ def silence_due(customer: Customer, journey: Journey) -> datetime | None:
     return first_at_local(last_at, days=enter.days, at=time_of(enter.at), zone=customer.zone)
 
 
-def maturity_entry(customer: Customer, timer: str) -> tuple[str, Values]:
-    """Key and values of the enrolment that a maturity's wake-up starts."""
+def fact_key(fact: Fact) -> str:
+    """The key of an enrolment that a fact starts: its source and id, told apart whatever they hold."""
+    return msgspec.json.encode([fact.source, fact.id]).decode()
+
+
+def maturity_entry(customer: Customer, timer: str) -> tuple[str, Values] | None:
+    """Key and values of the enrolment that a maturity's wake-up starts; None where the contract is gone."""
     _, _, rest = timer.split(":", 2)
     name, _, offset = rest.rpartition(":")
-    holding = customer.holdings[name]
-    matures_on = holding.matures_on.isoformat() if holding.matures_on else ""
+    holding = customer.holdings.get(name)
+    if holding is None or holding.matures_on is None:
+        return None
+    matures_on = holding.matures_on.isoformat()
     values: Values = {
         "holding": name,
         "kind": holding.kind,

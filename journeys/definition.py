@@ -176,7 +176,7 @@ class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enter: Enter
     reentry: Reentry = Reentry()
     goal: Goal | None = None
-    steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=500)]
 
     def step(self, name: str) -> Step:
         """The step of this name; a validated journey has every step that it names."""

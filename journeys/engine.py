@@ -5,7 +5,7 @@ message, on the state of that moment. Both give the same answer to the same ques
 of either's meaning raises ENGINE_VERSION.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
@@ -17,6 +17,7 @@ from domain.enrolment import enrolment_id, waiting_timer, work_id
 from domain.events import KIND_OF, Decision, Event, Value, Values
 from domain.policy import Allowed, Forbidden, care_hold, judge
 from journeys import admission
+from journeys.admission import fact_key
 from journeys.conditions import holds
 from journeys.definition import (
     Branch,
@@ -121,11 +122,12 @@ class _Turn:
 
     def _reach_goals(self, kind: str) -> None:
         for enrolment, state in tuple(self.customer.enrolments.items()):
-            goal = self.rules.versions[state.journey, state.version].goal
-            if goal is not None and goal.fact == kind:
+            journey = self.rules.versions[state.journey, state.version]
+            if journey.goal is not None and journey.goal.fact == kind:
                 self.record(
                     events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="goal_reached")
                 )
+                self._arm_silence_again(journey)
 
     def _enter_on_fact(self, journey: Journey) -> None:
         enter = journey.enter
@@ -135,7 +137,7 @@ class _Turn:
         entry: Values = {"fact": body.id}
         if enter.when is not None and not holds(enter.when, self.customer, entry=entry):
             return
-        key = f"{body.source}#{body.id}"
+        key = fact_key(body)
         late = self.now - self.cause.occurred_at
         if late > TOLD_LATE:
             self._refuse(journey, key, "told_late", {"days_late": late.days, "days_allowed": TOLD_LATE.days})
@@ -165,6 +167,23 @@ class _Turn:
         if plan := admission.silence_plan(self.customer, journey, now=self.now):
             self.record(events.TimersPlanned(due=plan, reason="silence"))
 
+    def _arm_silence_again(self, ended: Journey) -> None:
+        """After an enrolment, a fact that came during it counts, even if there was silence for long since."""
+        journey = self.rules.journeys.get(ended.journey)
+        if journey is None or not isinstance(journey.enter, EnterOnSilence):
+            return
+        due_at = admission.silence_due(self.customer, journey)
+        last_at = self.customer.last_at.get(journey.enter.of)
+        if due_at is None or last_at is None or last_at.isoformat() in self._entered_by(journey):
+            return
+        if admission.entry_timer(journey.journey) not in self.customer.timers:
+            plan = {admission.entry_timer(journey.journey): max(due_at, self.now)}
+            self.record(events.TimersPlanned(due=plan, reason="silence"))
+
+    def _entered_by(self, journey: Journey) -> Mapping[str, datetime]:
+        last = self.customer.entered.get(journey.journey)
+        return last.keys if last else {}
+
     # What a wake-up sets going
 
     def wake(self, timer: str) -> None:
@@ -176,18 +195,19 @@ class _Turn:
         journey = self.rules.journeys.get(name)
         if journey is None:
             return
+        # A wake-up that another version planned, with another way to enter, starts nothing.
+        simple = timer == admission.entry_timer(name)
         match journey.enter:
-            case EnterOnBirthday():
+            case EnterOnBirthday() if simple:
                 self._enter_on_birthday(journey)
-            case EnterOnMaturity():
-                key, entry = admission.maturity_entry(self.customer, timer)
-                self._enter(journey, key=key, entry=entry)
-            case EnterOnSilence():
+            case EnterOnMaturity() if not simple:
+                entry = admission.maturity_entry(self.customer, timer)
+                if entry is not None:
+                    self._enter(journey, key=entry[0], entry=entry[1])
+            case EnterOnSilence() if simple:
                 self._enter_on_silence(journey)
-            case EnterOnFact():
-                pass
             case _:
-                assert_never(journey.enter)
+                pass
 
     def _enter_on_birthday(self, journey: Journey) -> None:
         birth_date = self.customer.birth_date
@@ -264,6 +284,7 @@ class _Turn:
             case End():
                 ended = events.EnrolmentEnded(enrolment=enrolment, step=step.step, reason="end")
                 self.record(ended, cause=cause)
+                self._arm_silence_again(journey)
                 return None
             case _:
                 assert_never(step)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from domain.errors import StoreUnusable
 from stores.schema import partitions
@@ -42,7 +42,7 @@ def connect(url: str) -> Engine:
 def open_store(url: str) -> Engine:
     """An engine for an existing store. Raises StoreUnusable if it is missing, foreign or too old or new."""
     path = sqlite_path(url)
-    if not path.exists():
+    if not _exists(path):
         raise StoreUnusable("store.missing", store=str(path))
     engine = connect(url)
     with reading(engine) as connection:
@@ -57,16 +57,18 @@ def open_store(url: str) -> Engine:
 def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
     """An engine for the store, made and brought to this version if need be; and whether it was made now."""
     path = sqlite_path(url)
-    if not path.parent.is_dir():
+    if not _exists(path.parent):
         raise StoreUnusable("store.no_folder", store=str(path), folder=str(path.parent))
-    if path.exists() and path.stat().st_size:
-        return open_store(url), False
     engine = connect(url)
     with writing(engine) as connection:
-        _migrate(connection)
-        numbers = [{"partition": number} for number in range(customer_partitions + 1)]
-        connection.execute(partitions.insert(), numbers)
-    return engine, True
+        # Whether there is something is decided under the write lock: an init that was killed, or one
+        # that runs beside this, leaves a file without tables or a whole store.
+        made = not inspect(connection).get_table_names()
+        if made:
+            _migrate(connection)
+            numbers = [{"partition": number} for number in range(customer_partitions + 1)]
+            connection.execute(partitions.insert(), numbers)
+    return (engine, True) if made else (open_store(url), False)
 
 
 def sqlite_path(url: str) -> Path:
@@ -111,6 +113,9 @@ def _translated(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _told(error, engine.url) from error
+    except UnicodeDecodeError as error:
+        # A page of the file that was written over can still look like a row.
+        raise StoreUnusable("store.damaged", store=str(engine.url.database), reason=error.reason) from error
 
 
 def _told(error: DBAPIError, url: URL) -> StoreUnusable:
@@ -120,13 +125,21 @@ def _told(error: DBAPIError, url: URL) -> StoreUnusable:
 
 
 def _parsed(url: str) -> URL:
+    """The URL of an SQLite file without anything else: options would change what the store promises."""
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return parsed
-    except (ArgumentError, NoSuchModuleError):
-        pass
-    raise StoreUnusable("store.bad_url", url=url)
+    except (ArgumentError, ValueError):
+        raise StoreUnusable("store.bad_url", url=url) from None
+    if parsed.drivername != "sqlite" or parsed.query or parsed.host:
+        raise StoreUnusable("store.bad_url", url=parsed.render_as_string(hide_password=True))
+    return parsed
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreUnusable("store.cannot_open", store=str(path), reason=str(error)) from error
 
 
 def _migrate(connection: Connection) -> None:

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine, func, select
 
-from domain.ports import StoredDocument, StoredEvent, StoredHead, StoredRulebook
+from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
 from stores.database import customer_partitions, reading
 from stores.journal import select_histories
 from stores.library import published
-from stores.schema import heads, outbox, partitions, rulebooks, streams
+from stores.schema import heads, outbox, partitions, rulebooks, streams, timers
 
 _CHUNK = 20_000
 _SELECT_EVENTS = """
 SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
-FROM events WHERE partition = ? AND seq > ? ORDER BY seq LIMIT ?
+FROM events WHERE partition = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?
 """
 
 
@@ -33,17 +33,36 @@ class StoredHistory:
         with reading(self._engine) as connection:
             return int(str(connection.execute(select(func.sum(partitions.c.last_seq))).scalar_one()))
 
-    def last_seq(self, partition: int) -> int:
-        """The sequence number that the partition's row gives as its last; 0 where it has none."""
-        query = select(partitions.c.last_seq).where(partitions.c.partition == partition)
+    def stray_partitions(self) -> Sequence[int]:
+        """Partitions that hold histories and have no row of their own, or lie behind a gap of such rows."""
         with reading(self._engine) as connection:
-            return int(str(connection.execute(query).scalar_one()))
+            rows = set(connection.execute(select(partitions.c.partition)).scalars())
+            used = set(connection.execute(select(streams.c.partition).distinct()).scalars())
+        return sorted((used | set(range(max(rows, default=0) + 1))) - rows)
 
-    def events(self, partition: int, *, after: int = 0) -> Iterator[StoredEvent]:
-        """The partition's events by sequence number, read in chunks that fit in memory."""
+    def ends(self, partition: int) -> Ends:
+        """Where the partition and its histories end, read in one transaction."""
+        count = select(partitions.c.last_seq).where(partitions.c.partition == partition)
+        ends = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash)
+        awaited = select(outbox.c.message).where(outbox.c.partition == partition)
+        due = select(timers.c.stream, timers.c.due_at).where(timers.c.partition == partition)
+        with reading(self._engine) as connection:
+            return Ends(
+                last_seq=int(str(connection.execute(count).scalar_one())),
+                heads={
+                    row[0]: StoredHead(row[1], row[2], row[3])
+                    for row in connection.execute(ends.where(heads.c.partition == partition))
+                },
+                outbox={str(message) for message in connection.execute(awaited).scalars()},
+                timers={row[0]: row[1] for row in connection.execute(due)},
+            )
+
+    def events(self, partition: int, *, upto: int) -> Iterator[StoredEvent]:
+        """The partition's events by sequence number up to ``upto``, in chunks that fit in memory."""
+        after = -1
         while True:
             with reading(self._engine) as connection:
-                rows = connection.exec_driver_sql(_SELECT_EVENTS, (partition, after, _CHUNK)).all()
+                rows = connection.exec_driver_sql(_SELECT_EVENTS, (partition, after, upto, _CHUNK)).all()
             for row in rows:
                 yield StoredEvent(*row)
             if len(rows) < _CHUNK:
@@ -54,14 +73,6 @@ class StoredHistory:
         """One customer's events by version."""
         with reading(self._engine) as connection:
             return select_histories(connection, partition, f"[{stream}]")
-
-    def heads(self, partition: int) -> dict[int, StoredHead]:
-        """Where each history of the partition ends, by stream."""
-        query = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash).where(
-            heads.c.partition == partition
-        )
-        with reading(self._engine) as connection:
-            return {row[0]: StoredHead(row[1], row[2], row[3]) for row in connection.execute(query).all()}
 
     def subjects(self, partition: int) -> dict[int, str]:
         """The customers of the partition, by stream."""
@@ -101,9 +112,3 @@ class StoredHistory:
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document, by kind, name and version."""
         return published(self._engine)
-
-    def outbox(self, partition: int) -> set[str]:
-        """The messages whose intent is recorded and whose answer is still awaited."""
-        query = select(outbox.c.message).where(outbox.c.partition == partition)
-        with reading(self._engine) as connection:
-            return {str(message) for message in connection.execute(query).scalars()}

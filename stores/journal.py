@@ -8,7 +8,9 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +32,10 @@ UPDATE partitions SET owner = ?, epoch = epoch + 1, lease_until = {_NOW} + {_LEA
 WHERE partition = ? AND (owner IS NULL OR owner = ? OR owner = ? OR lease_until < {_NOW})
 RETURNING epoch, last_seq, clock_at
 """  # noqa: S608 - constants only
+_SELECT_STARTED = """
+SELECT min(clock_at) FROM partitions
+WHERE partition > 0 AND clock_at < ? AND (clock_at > 0 OR last_seq > 0)
+"""
 _OWNER = "SELECT owner FROM partitions WHERE partition = ?"
 _FENCE = f"""
 UPDATE partitions SET last_seq = ?, clock_at = max(clock_at, ?), lease_until = {_NOW} + {_LEASE_MICROS}
@@ -121,8 +127,20 @@ class Changes(Struct):
 
 
 def owner_name() -> str:
-    """This process, as the owner of a lease: host and process id."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+    """A new owner of a lease: host, namespace of process ids, process, and one of its journals."""
+    return f"{socket.gethostname()}/{_pid_namespace()}/{os.getpid()}/{uuid4().hex[:8]}"
+
+
+def check_clock_start(engine: Engine, since: datetime) -> None:
+    """Raises InputRefused where some partition's clock has started and would have to jump to ``since``.
+
+    What is due in between would be late. ``since`` is aware UTC.
+    """
+    with reading(engine) as connection:
+        earliest = connection.exec_driver_sql(_SELECT_STARTED, (to_micros(since),)).scalar()
+    if earliest is not None:
+        clock = from_micros(earliest).isoformat()
+        raise InputRefused("run.clock_jump", since=since.isoformat(), clock=clock)
 
 
 class Journal:
@@ -134,6 +152,7 @@ class Journal:
         self._owner = owner_name()
         self._epoch = 0
         self._last_seq = 0
+        self._renewed = 0.0
         self.clock_at = from_micros(0)
 
     def __enter__(self) -> "Journal":
@@ -147,6 +166,7 @@ class Journal:
             if row is None:
                 raise LeaseLost("lease.held", partition=self.partition, owner=holder)
             self._epoch, self._last_seq = row[0], row[1]
+            self._renewed = monotonic()
             self.clock_at = from_micros(row[2])
         return self
 
@@ -155,16 +175,18 @@ class Journal:
             connection.exec_driver_sql(_RELEASE, (self.partition, self._owner, self._epoch))
 
     def start_clock(self, since: datetime) -> None:
-        """Start the partition's clock at ``since`` (aware UTC); nothing where it is there or further already.
+        """Start the partition's clock at ``since`` (aware UTC), unless it is there or further already."""
+        if since > self.clock_at:
+            self.commit(Changes(), clock_at=since)
+            self.clock_at = since
 
-        Raises InputRefused where it has started earlier: what is due in between would be late.
+    def assure(self) -> None:
+        """Make sure that the lease still holds before something leaves. Raises LeaseLost where it does not.
+
+        A worker that was stalled between commit and hand-over must not send what another has settled.
         """
-        if since <= self.clock_at:
-            return
-        if self._last_seq:
-            raise InputRefused("run.clock_jump", since=since.isoformat(), clock=self.clock_at.isoformat())
-        self.commit(Changes(), clock_at=since)
-        self.clock_at = since
+        if monotonic() - self._renewed > _LEASE_MICROS / 1_000_000 / 3:
+            self.commit(Changes())
 
     def pending(self, *, until: datetime, limit: int) -> Pending:
         """Up to ``limit`` facts and as many timers that are due by ``until``, in order."""
@@ -272,6 +294,7 @@ class Journal:
         )
         if fenced.rowcount != 1:
             raise LeaseLost("lease.lost", partition=self.partition)
+        self._renewed = monotonic()
 
 
 def select_histories(connection: Connection, partition: int, streams: str) -> list[StoredEvent]:
@@ -287,8 +310,8 @@ def _many(connection: Connection, statement: str, rows: Sequence[tuple[object, .
 
 def _is_dead(owner: str) -> bool:
     """Whether the owner was a process of this host that is no more, so nobody need wait for its lease."""
-    host, _, process = owner.rpartition("/")
-    if host != socket.gethostname():
+    host, namespace, process, _ = [*owner.split("/"), "", "", ""][:4]
+    if (host, namespace) != (socket.gethostname(), _pid_namespace()):
         return False
     try:
         os.kill(int(process), 0)
@@ -297,3 +320,11 @@ def _is_dead(owner: str) -> bool:
     except (PermissionError, ValueError):
         return False
     return False
+
+
+def _pid_namespace() -> str:
+    """What process ids of this host are told apart by: two containers may share a host's name."""
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "-"

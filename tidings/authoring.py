@@ -5,6 +5,7 @@ runs on, and the rulebook that they make up, are a read model of them.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -199,20 +200,36 @@ def _check(documents: Shipped) -> None:
             )
 
 
+def all_templates(engine: Engine) -> Templates:
+    """Every version of every template that was ever published and can be read."""
+    templates: Templates = {}
+    for stored in published(engine):
+        if stored.kind == "template":
+            with suppress(msgspec.DecodeError):
+                templates[stored.name, stored.version] = decode_template(stored.body)
+    return templates
+
+
 def in_force(engine: Engine) -> InForce:
     """The rulebook in force with its templates. Raises StoreCorrupt where nothing was ever published."""
     current = current_rulebook(engine)
     if current is None:
         raise StoreCorrupt("store.no_rulebook", store=str(engine.url.database))
     number, body = current
-    templates = [decode_template(stored.body) for stored in published(engine) if stored.kind == "template"]
-    return InForce(number, Rules(decode_rulebook(body)), {(t.template, t.version): t for t in templates})
+    try:
+        rulebook = decode_rulebook(body)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreCorrupt("store.unreadable_rulebook", number=number, reason=str(error)) from error
+    return InForce(number, Rules(rulebook), all_templates(engine))
 
 
 def all_rules(engine: Engine) -> dict[int, Rules]:
-    """Every rulebook that was ever in force, by its number."""
-    rulebooks = StoredHistory(engine).rulebooks()
-    return {number: Rules(decode_rulebook(stored.body)) for number, stored in rulebooks.items()}
+    """Every rulebook that was ever in force, by its number, without those that cannot be read any more."""
+    rules: dict[int, Rules] = {}
+    for number, stored in StoredHistory(engine).rulebooks().items():
+        with suppress(msgspec.DecodeError, TypeError):
+            rules[number] = Rules(decode_rulebook(stored.body))
+    return rules
 
 
 def decode_rulebook(body: bytes) -> Rulebook:

@@ -21,6 +21,7 @@ from journeys.validation import Problem, problems
 from templates.model import Template
 from templates.render import undeclared
 
+_MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
 
 
@@ -86,7 +87,8 @@ def parse_document(text: str, *, name: str) -> Document:
         raise InputRefused(
             "document.not_yaml", path=name, line=line, column=column, reason=str(error.problem)
         ) from error
-    except YAMLError as error:
+    except (YAMLError, ValueError, OverflowError, RecursionError) as error:
+        # A date such as 2026-13-45 is refused by the loader without its place.
         raise InputRefused("document.not_yaml", path=name, line=1, column=1, reason=str(error)) from error
     if not isinstance(data, CommentedMap):
         raise InputRefused("document.no_mapping", path=name)
@@ -96,7 +98,9 @@ def parse_document(text: str, *, name: str) -> Document:
 def decode(document: Document, kind: type[D]) -> D:
     """The document as its type. Raises InputRefused with the place of the first thing that does not fit."""
     try:
-        return msgspec.convert(_plain(document.data), kind)
+        return msgspec.convert(_plain(document.data, _Budget()), kind)
+    except (_TooLarge, RecursionError):
+        raise InputRefused("document.too_large", path=document.name, limit=_MOST_PARTS) from None
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         line, column = document.line_of(_place(path.rstrip("`")))
@@ -164,12 +168,29 @@ def _place(path: str) -> Place:
     return tuple(parts)
 
 
-def _plain(node: object) -> object:
+class _TooLarge(Exception):
+    """The document has more parts than anybody writes: aliases of aliases, most likely."""
+
+
+class _Budget:
+    """How many parts may still come."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_PARTS
+
+    def spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooLarge
+
+
+def _plain(node: object, budget: _Budget) -> object:
     """The data without its places, which the types would not know."""
+    budget.spend()
     if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {str(key): _plain(value, budget) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [_plain(value, budget) for value in node]
     for plain in (str, bool, int, float):
         if isinstance(node, plain):
             return plain(node)

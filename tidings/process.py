@@ -66,8 +66,7 @@ class Worker(Struct, frozen=True):
     ) -> None:
         """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
-        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition,
-        InputRefused where the clock has started and would have to jump to ``since``.
+        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
         """
         with Journal(self.engine, partition) as journal:
             if since is not None:
@@ -145,16 +144,17 @@ class _Passage:
             if stream in self._leaving:
                 continue
             held = self._held[stream]
-            before = held.customer.next_timer
+            known = held.customer.next_timer
             if isinstance(item, PendingFact):
                 self._take_fact(held, item)
-            elif before is None or to_micros(before[0]) != item[0]:
+            elif known is None or to_micros(known[0]) != item[0]:
                 continue
             else:
-                self._take_timer(held, stream, before)
-            after = held.customer.next_timer
-            if after is not None and after != before:
-                agenda.wake(stream, to_micros(after[0]))
+                self._take_timer(held, stream, known)
+                known = None
+            ahead = held.customer.next_timer
+            if ahead is not None and ahead != known:
+                agenda.wake(stream, to_micros(ahead[0]))
 
     def _take_fact(self, held: _Held, fact: PendingFact) -> None:
         self.facts_taken += 1
@@ -246,6 +246,8 @@ class _Passage:
         """Hand over what the commit has made an intent; the answers go into the next batch."""
         leaving = [(stream, message) for stream, group in self._leaving.items() for message in group]
         self._leaving = {}
+        if leaving:
+            self._journal.assure()
         outcomes = sending.hand_over(self._worker.channels, [message for _, message in leaving])
         self._answers = [
             (stream, message, outcome) for (stream, message), outcome in zip(leaving, outcomes, strict=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from channels.base import Accepted, Channel, NotTaken, Outcome, Outgoing, Rejected, Unknown
 from domain.catalogue import ChannelName
 from domain.customer import Customer
-from domain.errors import StoreCorrupt
+from domain.errors import InputRefused, StoreCorrupt
 from domain.events import (
     MessageAccepted,
     MessageRejected,
@@ -19,6 +19,7 @@ from domain.events import (
     MessageSending,
     MessageSuppressed,
     MessageUnknown,
+    Values,
 )
 from domain.events import Outcome as OutcomeEvent
 from domain.policy import Forbidden
@@ -42,7 +43,15 @@ def prepare(
             message=message, channel=verdict.channel, rule=verdict.rule, values=verdict.values
         )
         return suppressed, None
-    rendered = _render(request, verdict.channel, customer.language, templates)
+    try:
+        rendered = _render(request, verdict.channel, customer.language, templates)
+    except InputRefused as error:
+        # One customer's values must not stop all the others of the partition.
+        values: Values = {"template": request.template, "reason": str(error.values.get("reason"))}
+        suppressed = MessageSuppressed(
+            message=message, channel=verdict.channel, rule="template_fails", values=values
+        )
+        return suppressed, None
     sending = MessageSending(
         message=message,
         channel=verdict.channel,

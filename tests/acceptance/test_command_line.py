@@ -19,6 +19,9 @@ from support.scenario import envelope
 from tidings.cli import COMMANDS
 
 INSTANT = "2026-12-31T00:00:00Z"
+ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 9)
+)
 REGISTERED = {
     "specversion": "1.0",
     "id": "1",
@@ -147,6 +150,96 @@ class TestTheMainPath:
             tmp_path, "demo", "--customers", "60", "--days", "200", "--force", "--lang", "zh-CN"
         )
         assert "未发送及原因" in chinese
+
+
+class TestAwkwardUsers:
+    def test_names_are_shown_as_they_are_and_never_read_as_markup(self, folder: Path) -> None:
+        names = ["a[/b]c", "[bold]x[/bold]", "a:b:c", "left\u202eright", "quote'\"", "名字"]
+        told = [{**REGISTERED, "id": str(n), "subject": name} for n, name in enumerate(names)]
+        (folder / "facts.jsonl").write_text(lines(*told))
+        tidings(folder, "import", "cloudevents", "facts.jsonl")
+        tidings(folder, "run", "--until", INSTANT)
+        table, _ = tidings(folder, "messages")
+        for shown in ["a[/b]c", "[bold]x[/bold]", "a:b:c", "left\\u202eright", "quote'\"", "名字"]:
+            assert f" {shown} " in table
+        for name in names:
+            assert len(json.loads(tidings(folder, "messages", "--customer", name, "--json")[0])) == 1
+
+    def test_an_instant_may_have_any_offset(self, folder: Path) -> None:
+        amounts = {"01-28": "100", "02-28": "121", "03-28": "146", "04-28": "176"}
+        balances = [
+            {
+                **REGISTERED,
+                "id": day,
+                "type": "balance.recorded/1",
+                "time": f"2026-{day}T12:00:00Z",
+                "data": {"account": "a", "amount": amount},
+            }
+            for day, amount in amounts.items()
+        ]
+        (folder / "facts.jsonl").write_text(lines(REGISTERED, *balances))
+        tidings(folder, "import", "cloudevents", "facts.jsonl")
+        tidings(folder, "run", "--from", "2026-04-30T09:00:00+02:00", "--until", "2026-12-31T01:00:00+01:00")
+        assert len(json.loads(tidings(folder, "tasks", "--json")[0])) == 1
+        assert json.loads(tidings(folder, "audit", "verify", "--json")[0])["ok"] is True
+
+    def test_the_clock_has_bounds(self, folder: Path) -> None:
+        told = tidings(folder, "run", "--until", "9999-12-31T23:59:59-01:00", code=2)[1]
+        assert "outside the years 1900 to 2200" in told
+
+    def test_an_init_that_was_killed_is_made_good_by_the_next(self, tmp_path: Path) -> None:
+        connection = sqlite3.connect(tmp_path / "tidings.db")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (n)")
+        connection.execute("DROP TABLE t")
+        connection.close()
+        assert (tmp_path / "tidings.db").stat().st_size > 0
+        assert json.loads(tidings(tmp_path, "init", "--json")[0])["made"] is True
+
+    def test_a_forced_demo_removes_only_what_a_demo_made(self, folder: Path) -> None:
+        (folder / "notes.txt").write_text("dear to me")
+        refused = tidings(folder, "demo", "--folder", ".", "--force", "--customers", "3", code=1)[1]
+        assert "the folder is not empty" in one_line(refused)
+        assert (folder / "notes.txt").exists()
+        assert (folder / "tidings.db").exists()
+        (folder / "file").write_text("no folder")
+        assert "cannot be written" in one_line(tidings(folder, "demo", "--folder", "file", code=1)[1])
+
+    @pytest.mark.slow
+    def test_an_audit_beside_a_run_sees_a_whole_record(self, tmp_path: Path) -> None:
+        bank = Bank(tmp_path)
+        bank.take([envelope(f"c-{n}", at("2026-01-01 12:00"), registered()) for n in range(3_000)])
+        running = subprocess.Popen(
+            [sys.executable, "-m", "tidings", "run", "--until", "2032-01-01T00:00:00Z"], cwd=tmp_path
+        )
+        checked = 0
+        while running.poll() is None:
+            assert json.loads(tidings(tmp_path, "audit", "verify", "--json")[0])["ok"] is True
+            checked += 1
+        assert checked > 0
+        assert running.returncode == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [
+            (["replay", "\udcff"], 2),
+            (["messages", "--store", "sqlite:///t.db?timeout=abc"], 1),
+            (["messages", "--store", "sqlite+aiosqlite:///t.db"], 1),
+            (["messages", "--store", "nonsense://x"], 1),
+            (["messages", "--store", "postgres://me:secret@host/db"], 1),
+            (["replay", ""], 1),
+        ],
+    )
+    def test_odd_arguments_are_one_line(self, folder: Path, arguments: list[str], code: int) -> None:
+        told = tidings(folder, *arguments, code=code)[1]
+        assert one_line(told)
+        assert "secret" not in told
+
+    def test_a_full_output_is_one_line(self, folder: Path) -> None:
+        command = f"{sys.executable} -m tidings journeys list --json > /dev/full"
+        done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)  # noqa: S602
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
 
 
 class TestRefusals:
@@ -303,6 +396,8 @@ class TestJourneyFiles:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
+            ("journey: 2026-13-45", "bad.yaml:1:1: this is not YAML"),
+            (ALIASES, "more than 50000 parts"),
             ("journey: [", "bad.yaml:1:11: this is not YAML"),
             ("just words", "expected a document with keys and values"),
             ("journey: x\nversion: one\n", "bad.yaml:2:1: "),

@@ -9,6 +9,7 @@ from domain.assets import assets_by_month
 from domain.catalogue import Fact
 from domain.events import AdmissionRefused, EnrolmentEnded, TaskSuppressed
 from support.facts import (
+    account_closed,
     at,
     balance,
     changed,
@@ -42,6 +43,14 @@ class TestBirthday:
         assert life.messages() == [
             Sent("birthday-greeting", "email", at("2026-10-05 09:00", "Australia/Sydney"))
         ]
+
+    def test_what_is_not_told_again_stays_as_it_was(self) -> None:
+        """Told before the registration in business time, and not said by it: the zone is not forgotten."""
+        shanghai = moved("Asia/Shanghai")
+        person = registered(zone=None, language=None)
+        life = Scenario("birthday").given((NEW_YEAR, shanghai), (at("2026-01-03 12:00"), person))
+        life.until(at("2026-12-31 12:00"))
+        assert [m.at for m in life.messages()] == [at("2026-05-03 09:00", "Asia/Shanghai")]
 
     def test_born_on_29_february_is_greeted_on_the_28th_in_common_years(self) -> None:
         leap = registered(birth_date=date(1992, 2, 29))
@@ -222,6 +231,29 @@ class TestTierUpgrade:
         other = [(noon(date(2026, m, 27)), balance("1000", "a-2")) for m in range(1, 5)]
         life = Scenario("tier-upgrade").given((NEW_YEAR, registered()), (NEW_YEAR, granted()), *rows, *other)
         assert life.messages() == []
+
+    def test_a_closed_account_does_not_rewrite_the_months_before(self) -> None:
+        rows = [
+            (noon(date(2026, month, 20)), balance("100", account=name))
+            for month in range(1, 4)
+            for name in ("a-1", "a-2")
+        ]
+        rest = [
+            (noon(date(2026, 3, 25)), account_closed("a-2")),
+            (noon(date(2026, 4, 20)), balance("200", account="a-1")),
+        ]
+        life = Scenario("tier-upgrade").given((NEW_YEAR, registered()), (NEW_YEAR, granted()), *rows, *rest)
+        assets = [amount for _, amount in assets_by_month(life.customer.balances)]
+        assert assets == [Decimal(200), Decimal(200), Decimal(100), Decimal(200)]
+
+    def test_the_order_in_which_currencies_arrive_does_not_matter(self) -> None:
+        euro = [(noon(date(2026, 1, 2)), balance("9", account="e", currency="EUR"))]
+        rows = [
+            (noon(date(2026, month, 20)), balance(amount, currency="CZK"))
+            for month, amount in enumerate(("100", "121", "146", "176"), 1)
+        ]
+        life = Scenario("tier-upgrade").given((NEW_YEAR, registered()), (NEW_YEAR, granted()), *euro, *rows)
+        assert len(life.messages()) == 1
 
     def test_other_currencies_are_left_out_and_do_not_bring_growth(self) -> None:
         rows = [

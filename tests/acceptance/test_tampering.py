@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit.verify import Finding
+from audit.findings import Finding
 from domain.chain import genesis, link
 from support.bank import Bank
 from support.facts import at, balance, granted, noon, opened, paid, registered
@@ -224,6 +224,31 @@ def test_an_altered_template_is_named(bank: Bank) -> None:
         "WHERE name = 'birthday-greeting'"
     )
     assert "audit.document_altered" in [f.code for f in bank.verify().findings]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE rulebooks SET body = X'7B7D'",
+        "UPDATE rulebooks SET body = X'FF'",
+        "UPDATE events SET version = 'two' WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET body = X'FF00' WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET kind = X'FF00' WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET hash = 'text' WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET occurred_at = 'long ago' WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET occurred_at = 9e18 WHERE partition = 1 AND seq = 9",
+        "UPDATE events SET rulebook = 77 WHERE partition = 1 AND seq = 9",
+        "UPDATE streams SET subject = 'c-9' WHERE partition = 1 AND subject = 'c-1'",
+        "DELETE FROM timers",
+        "UPDATE timers SET due_at = due_at + 1",
+        "DELETE FROM partitions WHERE partition = 1",
+        "DELETE FROM streams WHERE partition = 1 AND subject = 'c-1'",
+        "DELETE FROM heads WHERE partition = 1",
+    ],
+)
+def test_whatever_is_made_of_the_store_is_a_finding_and_never_a_crash(bank: Bank, statement: str) -> None:
+    bank.sql(statement)
+    assert bank.verify().findings != []
 
 
 def test_an_altered_rulebook_is_named(bank: Bank) -> None:

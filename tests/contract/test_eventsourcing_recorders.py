@@ -213,9 +213,9 @@ class TestAuthoredStream(OwnStore):
         self.recorder.insert_events([*history(first, versions=[1, 2]), *history(second, versions=[1])])
         self.recorder.insert_events(history(second, versions=[2]))
         stored = StoredHistory(self.store.engine)
-        assert [row.seq for row in stored.events(0)] == [1, 2, 3, 4]
+        assert [row.seq for row in stored.events(0, upto=4)] == [1, 2, 3, 4]
         assert stored.subjects(0) == {1: str(first), 2: str(second)}
-        for stream, head in stored.heads(0).items():
+        for stream, head in stored.ends(0).heads.items():
             last = stored.history(0, stream)[-1]
             assert (head.version, head.seq, head.hash) == (last.version, last.seq, last.hash)
         with reading(self.store.engine) as connection:

@@ -3,16 +3,17 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sqlalchemy import Engine
 
 from domain.catalogue import Envelope
 from domain.clock import to_micros
-from domain.errors import LeaseLost
+from domain.errors import InputRefused, LeaseLost
 from domain.events import Event, TimerFired
 from stores.database import open_store
-from stores.journal import Changes, Journal
+from stores.journal import Changes, Journal, check_clock_start, owner_name
 from support.bank import Bank
 from support.facts import at, paid, registered
 from support.scenario import envelope
@@ -64,8 +65,9 @@ def test_nobody_waits_for_a_process_of_this_host_that_has_died(bank: Bank, engin
     if process == 0:
         os._exit(0)
     os.waitpid(process, 0)
-    host = os.uname().nodename
-    bank.sql("UPDATE partitions SET owner = ?, lease_until = 9e18 WHERE partition = 1", f"{host}/{process}")
+    host, namespace, _, _ = owner_name().split("/")
+    dead = f"{host}/{namespace}/{process}/1"
+    bank.sql("UPDATE partitions SET owner = ?, lease_until = 9e18 WHERE partition = 1", dead)
     with Journal(engine, 1) as journal:
         journal.commit(changes_of(journal))
 
@@ -77,6 +79,33 @@ def test_a_worker_that_lost_its_lease_writes_nothing(bank: Bank, engine: Engine)
         with pytest.raises(LeaseLost, match=r"lease\.lost"):
             journal.commit(changes)
     assert bank.sql("SELECT count(*) FROM events WHERE partition = 1") == [(0,)]
+
+
+def test_two_journals_of_one_process_do_not_share_a_lease(bank: Bank, engine: Engine) -> None:
+    with Journal(engine, 1), pytest.raises(LeaseLost, match=r"lease\.held"), Journal(engine, 1):
+        pass
+
+
+def test_nothing_leaves_after_a_stall_in_which_the_lease_was_lost(
+    bank: Bank, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(engine, 1) as journal:
+        journal.assure()
+        bank.sql("UPDATE partitions SET epoch = epoch + 1 WHERE partition = 1")
+        later = monotonic() + 60
+        monkeypatch.setattr("stores.journal.monotonic", lambda: later)
+        with pytest.raises(LeaseLost, match=r"lease\.lost"):
+            journal.assure()
+
+
+def test_a_clock_is_started_in_all_partitions_or_in_none(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, partitions=4, name="four")
+    bank.take([envelope("c-1", NEW_YEAR, registered())])
+    bank.run(NEW_YEAR + timedelta(days=1))
+    engine = open_store(bank.settings.store)
+    with pytest.raises(InputRefused, match=r"run\.clock_jump"):
+        check_clock_start(engine, NEW_YEAR + timedelta(days=100))
+    check_clock_start(engine, NEW_YEAR + timedelta(days=1))
 
 
 def test_a_commit_that_fails_leaves_nothing(bank: Bank, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from audit.verify import Verified
+from audit.findings import Verified
 from domain.catalogue import Envelope
 from stores.inbox import Taken, Told
 from tidings.bootstrap import Tidings, bootstrap, initialise

@@ -64,6 +64,10 @@ def balance(amount: str, account: str = "a-1", currency: str | None = None) -> f
     return facts.BalanceRecorded(**_identity(), account=account, amount=Decimal(amount), currency=currency)
 
 
+def account_closed(account: str) -> facts.AccountClosed:
+    return facts.AccountClosed(**_identity(), account=account)
+
+
 def moved(zone: str) -> facts.CustomerChanged:
     """The customer lives in another zone from now on."""
     return facts.CustomerChanged(**_identity(), zone=zone)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def by_customer(facts: Iterable[Envelope]) -> dict[str, list[Envelope]]:
 def zone_of(history: list[Envelope]) -> ZoneInfo:
     registered = history[0].fact
     assert isinstance(registered, CustomerRegistered)
-    return ZoneInfo(registered.zone)
+    return ZoneInfo(registered.zone or "UTC")
 
 
 def test_the_same_seed_gives_the_same_facts_and_another_seed_others(facts: list[Envelope]) -> None:

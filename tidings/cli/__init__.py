@@ -61,6 +61,10 @@ def commands(terminal: Terminal) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; gives the exit code: 0 done, 1 refused or check failed, 2 usage."""
+    for argument in arguments:
+        if not _is_text(argument):
+            sys.stderr.write(f"tidings: {argument!r} is no text in UTF-8\n")
+            return 2
     try:
         outcome = commands.main(list(arguments), prog_name="tidings", standalone_mode=False)
     except TidingsError as error:
@@ -71,11 +75,20 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # The reader has gone (``| head``); its closed pipe must not be flushed again at exit.
+    except OSError as error:
+        # Standard output itself: everything else tells its own place.
+        sys.stderr.write(f"tidings: {error.strerror}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tell(error: TidingsError, arguments: Sequence[str]) -> None:

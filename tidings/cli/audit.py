@@ -3,8 +3,9 @@
 import click
 from msgspec import to_builtins
 
-from audit.verify import Verified, verify
-from tidings.authoring import all_rules
+from audit.findings import Verified
+from audit.verify import verify
+from tidings.authoring import all_rules, all_templates
 from tidings.bootstrap import Tidings, bootstrap, preparer
 from tidings.cli.terminal import Advance, Terminal, common_options
 
@@ -42,7 +43,7 @@ def verify_command(ctx: click.Context, terminal: Terminal) -> None:
 
 def verify_all(tidings: Tidings, advance: Advance) -> Verified:
     """The whole store, checked."""
-    prepare = preparer(tidings.in_force().templates)
+    prepare = preparer(all_templates(tidings.engine))
     return verify(tidings.history, all_rules(tidings.engine), prepare, progress=advance)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from msgspec import to_builtins
 
-from domain.errors import InputRefused
+from domain.errors import InputRefused, StoreUnusable
 from stores.inbox import Told
 from stores.projections import LedgerEntry
 from tidings.bootstrap import Tidings, bootstrap, initialise
@@ -25,6 +25,7 @@ from tidings.synthetic import synthetic_bank
 _START = date(2026, 1, 1)
 _STORE = "tidings.db"
 _OUTBOX = "outbox"
+_MARK = ".tidings-demo"
 
 
 @click.command("demo")
@@ -68,12 +69,24 @@ def command(terminal: Terminal, customers: int, days: int, seed: int, folder: Pa
 
 def _prepared(settings: Settings, folder: Path, *, force: bool) -> Settings:
     """Settings for a fresh demo in the folder. Raises InputRefused where something else is in it."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (force and (folder / _STORE).exists()):
+    mark = folder / _MARK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if force and mark.exists():
+            _clear(folder)
+        if any(folder.iterdir()):
             raise InputRefused("demo.folder_taken", folder=str(folder))
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise StoreUnusable("outbox.unwritable", folder=str(folder), reason=str(error)) from error
     return Settings(f"sqlite:///{folder / _STORE}", folder / _OUTBOX, settings.language)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a former demo made in the folder it marked, and nothing else."""
+    shutil.rmtree(folder / _OUTBOX, ignore_errors=True)
+    for path in (*folder.glob(f"{_STORE}*"), folder / _MARK):
+        path.unlink()
 
 
 def _summary(terminal: Terminal, tidings: Tidings, entries: list[LedgerEntry]) -> None:

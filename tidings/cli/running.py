@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 from msgspec import to_builtins
 
+from stores.journal import check_clock_start
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
 from tidings.process import BATCH, Tally
@@ -39,7 +40,12 @@ def live(
     advance: Advance,
     batch: int = BATCH,
 ) -> Tally:
-    """Run every partition of the store up to ``until``; gives what was done."""
+    """Run every partition of the store up to ``until``; gives what was done.
+
+    ``since`` is where the clock of a new store starts. Raises InputRefused where it would have to jump.
+    """
+    if since is not None:
+        check_clock_start(tidings.engine, since)
     tally = Tally()
     worker = tidings.worker(tally, batch=batch)
     for partition in tidings.history.customer_partitions():

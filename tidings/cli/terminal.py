@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -19,12 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from domain.clock import from_micros
 from tidings.settings import Settings
 from tidings.wording import LANGUAGES, Wording
 
 _PIPED_WIDTH = 200
+YEARS = range(1900, 2201)
 F = TypeVar("F", bound=Callable[..., Any])
 Advance = Callable[[int], None]
 
@@ -43,16 +45,16 @@ class Terminal:
     def tell(self, code: str, **values: object) -> None:
         """A sentence of the catalogue, for people only."""
         if not self.as_json:
-            self._out.print(self.wording.tell(code, values), markup=False)
+            self._out.print(Text(printable(self.wording.tell(code, values))))
 
     def write(self, text: str = "", *, style: str | None = None) -> None:
         """A line as it is, for people only."""
         if not self.as_json:
-            self._out.print(text, markup=False, style=style)
+            self._out.print(Text(printable(text), style=style or ""))
 
     def complain(self, text: str) -> None:
         """A line on stderr, whatever the form of the output."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{printable(text)}\n")
 
     def json(self, value: object) -> None:
         """The one JSON document on stdout, if it was asked for."""
@@ -90,7 +92,7 @@ class Instant(click.ParamType[datetime]):
     name = "ISO"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The aware instant; fails as a usage error."""
+        """The instant, aware UTC; fails as a usage error."""
         if isinstance(value, datetime):
             return value
         try:
@@ -99,7 +101,9 @@ class Instant(click.ParamType[datetime]):
             self.fail(f"{value!r} is no ISO 8601 instant such as 2026-05-03T09:00:00+02:00", param, ctx)
         if at.tzinfo is None:
             self.fail(f"{value!r} has no offset; write 2026-05-03T09:00:00+02:00 or ...Z", param, ctx)
-        return at
+        if at.year not in YEARS:
+            self.fail(f"{value!r} lies outside the years {YEARS.start} to {YEARS.stop - 1}", param, ctx)
+        return at.astimezone(UTC)
 
 
 def common_options(command: F) -> F:
@@ -140,7 +144,15 @@ def shown(micros: int | None) -> str:
     return "" if micros is None else from_micros(micros).strftime("%Y-%m-%d %H:%MZ")
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
+    """A cell as it is: never read as markup, and what cannot be printed is shown as its code."""
     if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        return Text()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text(f"{value:,}")
+    return Text(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """The text with control, direction and unpaired characters written out, so that it cannot mislead."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)

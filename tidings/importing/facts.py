@@ -117,8 +117,8 @@ def enveloped(shape: Shape, header: Header, *, at: datetime, fact: Fact, now: da
 
 @lru_cache(maxsize=1)
 def zones() -> frozenset[str]:
-    """The names of all IANA time zones that this machine knows."""
-    return frozenset(available_timezones())
+    """The names of all IANA time zones that this machine knows, without those that mean its own."""
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 def _check_year(path: str, day: date | None) -> None:

@@ -1,0 +1,165 @@
+"""Rows by the set, on the driver's own bulk calls: one statement for many rows, whatever the database.
+
+SQLite takes them by ``executemany``; PostgreSQL by COPY where rows are only added, and by ``unnest`` of one
+array for each column where they are replaced or removed. Everything runs in the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, SmallInteger, Table, Text
+
+Row = Sequence[object]
+
+_ARRAYS: dict[type[object], str] = {
+    SmallInteger: "int2",
+    Integer: "int4",
+    BigInteger: "int8",
+    Text: "text",
+    LargeBinary: "bytea",
+}
+
+
+def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows, each with every column of the table in its order. A key that is there is an error."""
+    if not rows:
+        return
+    if is_postgresql(connection):
+        _copy(connection, table, rows)
+    else:
+        _execute_many(connection, _insert_values(table), rows)
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows, or replace those of the same key. No key may come twice."""
+    if not rows:
+        return
+    if is_postgresql(connection):
+        _execute_arrays(connection, _insert_arrays(table) + _replacing(table), rows)
+    else:
+        _execute_many(connection, _insert_values(table) + _replacing(table), rows)
+
+
+def keep(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows, and leave those whose key is there as they are."""
+    if not rows:
+        return
+    if is_postgresql(connection):
+        _execute_arrays(connection, _insert_arrays(table) + " ON CONFLICT DO NOTHING", rows)
+    else:
+        _execute_many(connection, _insert_values(table) + " ON CONFLICT DO NOTHING", rows)
+
+
+def update(connection: Connection, table: Table, values: Sequence[str], rows: Sequence[Row]) -> None:
+    """Change the named columns of rows by primary key: each row holds the key, then the values.
+
+    A value of None leaves its column as it is.
+    """
+    if not rows:
+        return
+    if is_postgresql(connection):
+        _execute_arrays(connection, _update_arrays(table, tuple(values)), rows)
+    else:
+        keys = len(table.primary_key.columns)
+        _execute_many(
+            connection, _update_values(table, tuple(values)), [(*row[keys:], *row[:keys]) for row in rows]
+        )
+
+
+def delete(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
+    """Remove the rows of these primary keys, each key with every column of it in its order."""
+    if not keys:
+        return
+    if is_postgresql(connection):
+        _execute_arrays(connection, _delete_arrays(table), keys)
+    else:
+        _execute_many(connection, _delete_values(table), keys)
+
+
+def is_postgresql(connection: Connection) -> bool:
+    """Whether the connection's database is PostgreSQL; the only other one is SQLite."""
+    return connection.dialect.name == "postgresql"
+
+
+def _execute_many(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+
+
+def _execute_arrays(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
+        copy.set_types(_types(table.columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+@cache
+def _copy_statement(table: Table) -> str:
+    return f"COPY {table.name} ({_names(table)}) FROM STDIN (FORMAT BINARY)"
+
+
+@cache
+def _insert_values(table: Table) -> str:
+    marks = ", ".join("?" * len(table.columns))
+    return f"INSERT INTO {table.name} ({_names(table)}) VALUES ({marks})"  # noqa: S608 - our own names
+
+
+@cache
+def _insert_arrays(table: Table) -> str:
+    arrays = _arrays(table.columns.values())
+    return f"INSERT INTO {table.name} ({_names(table)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
+
+
+@cache
+def _replacing(table: Table) -> str:
+    key = ", ".join(column.name for column in table.primary_key.columns)
+    values = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
+    return f" ON CONFLICT ({key}) DO UPDATE SET {values}"
+
+
+@cache
+def _update_values(table: Table, values: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = coalesce(?, {name})" for name in values)
+    key = " AND ".join(f"{column.name} = ?" for column in table.primary_key.columns)
+    return f"UPDATE {table.name} SET {changes} WHERE {key}"  # noqa: S608 - our own names
+
+
+@cache
+def _update_arrays(table: Table, values: tuple[str, ...]) -> str:
+    keys = list(table.primary_key.columns)
+    changes = ", ".join(f"{name} = coalesce(given.{name}, {table.name}.{name})" for name in values)
+    arrays = _arrays([*keys, *(table.c[name] for name in values)])
+    names = ", ".join([*(column.name for column in keys), *values])
+    key = " AND ".join(f"{table.name}.{column.name} = given.{column.name}" for column in keys)
+    return f"UPDATE {table.name} SET {changes} FROM unnest({arrays}) AS given ({names}) WHERE {key}"  # noqa: S608 - our own names
+
+
+@cache
+def _delete_values(table: Table) -> str:
+    key = " AND ".join(f"{column.name} = ?" for column in table.primary_key.columns)
+    return f"DELETE FROM {table.name} WHERE {key}"  # noqa: S608 - our own names
+
+
+@cache
+def _delete_arrays(table: Table) -> str:
+    keys = list(table.primary_key.columns)
+    names = ", ".join(column.name for column in keys)
+    key = " AND ".join(f"{table.name}.{column.name} = given.{column.name}" for column in keys)
+    return f"DELETE FROM {table.name} USING unnest({_arrays(keys)}) AS given ({names}) WHERE {key}"  # noqa: S608 - our own names
+
+
+def _names(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
+def _types(columns: Sequence[Column[Any]]) -> list[str]:
+    return [_ARRAYS[type(column.type)] for column in columns]
+
+
+def _arrays(columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(f"%s::{kind}[]" for kind in _types(columns))

@@ -10,73 +10,76 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from domain.errors import StoreUnusable
+from stores import dialect
 from stores.schema import partitions
 
 SCHEMA_VERSION = "0001"
+_PSYCOPG = "postgresql+psycopg"
 _BUSY_SECONDS = 10
+_IDLE_SECONDS = 60
+_INIT_LOCK = 7_461_201
 _READING = "tidings_reading"
-
-# What SQLite's own codes mean for a user; the longest prefix counts.
-_SQLITE_CODES = {
-    "SQLITE_NOTADB": "store.not_a_store",
-    "SQLITE_CORRUPT": "store.damaged",
-    "SQLITE_BUSY": "store.locked",
-    "SQLITE_LOCKED": "store.locked",
-    "SQLITE_READONLY": "store.read_only",
-    "SQLITE_FULL": "store.disk_full",
-    "SQLITE_IOERR": "store.disk_error",
-    "SQLITE_CANTOPEN": "store.cannot_open",
-    "SQLITE_AUTH": "store.cannot_open",
-}
 
 
 def connect(url: str) -> Engine:
     """An engine for the store at ``url``; opens nothing yet. Raises StoreUnusable for a URL it cannot use."""
     parsed = _parsed(url)
-    engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    if _is_file(parsed):
+        engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A session that hangs half-way must not hold the others up for ever, nor wait for ever for them.
+    limits = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
+    return create_engine(parsed, connect_args={"options": limits}, pool_pre_ping=True)
 
 
 def open_store(url: str) -> Engine:
     """An engine for an existing store. Raises StoreUnusable if it is missing, foreign or too old or new."""
-    path = sqlite_path(url)
-    if not _exists(path):
-        raise StoreUnusable("store.missing", store=str(path))
+    name = store_name(url)
+    if _is_file(_parsed(url)) and not _exists(Path(name)):
+        raise StoreUnusable("store.missing", store=name)
     engine = connect(url)
     with reading(engine) as connection:
         found = schema_version(connection)
     if found is None:
-        raise StoreUnusable("store.not_a_store", store=str(path))
+        code = "store.not_a_store" if _is_file(_parsed(url)) else "store.missing"
+        raise StoreUnusable(code, store=name)
     if found != SCHEMA_VERSION:
-        raise StoreUnusable("store.wrong_version", store=str(path), found=found, expected=SCHEMA_VERSION)
+        raise StoreUnusable("store.wrong_version", store=name, found=found, expected=SCHEMA_VERSION)
     return engine
 
 
 def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
-    """An engine for the store, made and brought to this version if need be; and whether it was made now."""
-    path = sqlite_path(url)
-    if not _exists(path.parent):
+    """An engine for the store, made and brought to this version if need be; and whether it was made now.
+
+    A PostgreSQL database must be there; only its tables are made.
+    """
+    path = Path(store_name(url))
+    if _is_file(_parsed(url)) and not _exists(path.parent):
         raise StoreUnusable("store.no_folder", store=str(path), folder=str(path.parent))
     engine = connect(url)
     with writing(engine) as connection:
-        # Whether there is something is decided under the write lock: an init that was killed, or one
-        # that runs beside this, leaves a file without tables or a whole store.
+        # Whether there is something is decided under a lock: an init that was killed, or one that runs
+        # beside this, leaves nothing or a whole store.
+        dialect.lock(connection, _INIT_LOCK)
         made = not inspect(connection).get_table_names()
         if made:
             _migrate(connection)
             numbers = [{"partition": number} for number in range(customer_partitions + 1)]
             connection.execute(partitions.insert(), numbers)
-    return (engine, True) if made else (open_store(url), False)
+    if made:
+        return engine, True
+    engine.dispose()
+    return open_store(url), False
 
 
-def sqlite_path(url: str) -> Path:
-    """The file of an SQLite store. Raises StoreUnusable for another URL."""
-    database = _parsed(url).database
-    if not database or database == ":memory:":
-        raise StoreUnusable("store.bad_url", url=url)
-    return Path(database)
+def store_name(url: str) -> str:
+    """What a user knows the store by: its file, or its address without a password."""
+    parsed = _parsed(url)
+    if _is_file(parsed):
+        return str(parsed.database)
+    return parsed.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def schema_version(connection: Connection) -> str | None:
@@ -96,7 +99,10 @@ def customer_partitions(connection: Connection) -> list[int]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one state of the store and holds nobody up."""
-    with _translated(engine), engine.connect().execution_options(**{_READING: True}) as connection:
+    options: dict[str, Any] = {_READING: True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _translated(engine), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
@@ -109,30 +115,36 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
+    name = store_name(engine.url.render_as_string(hide_password=False))
     try:
         yield
     except DBAPIError as error:
-        raise _told(error, engine.url) from error
+        reason = " ".join(str(error.orig).split())
+        raise StoreUnusable(dialect.complaint(error), store=name, reason=reason) from error
     except UnicodeDecodeError as error:
         # A page of the file that was written over can still look like a row.
-        raise StoreUnusable("store.damaged", store=str(engine.url.database), reason=error.reason) from error
-
-
-def _told(error: DBAPIError, url: URL) -> StoreUnusable:
-    name = str(getattr(error.orig, "sqlite_errorname", ""))
-    code = next((ours for theirs, ours in _SQLITE_CODES.items() if name.startswith(theirs)), "store.failed")
-    return StoreUnusable(code, store=str(url.database), reason=str(error.orig))
+        raise StoreUnusable("store.damaged", store=name, reason=error.reason) from error
 
 
 def _parsed(url: str) -> URL:
-    """The URL of an SQLite file without anything else: options would change what the store promises."""
+    """The URL of an SQLite file, or of a PostgreSQL database by its one driver.
+
+    Options of an SQLite URL would change what the store promises, and are refused.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise StoreUnusable("store.bad_url", url=url) from None
-    if parsed.drivername != "sqlite" or parsed.query or parsed.host:
+    if parsed.drivername in ("postgresql", "postgres", _PSYCOPG):
+        return parsed.set(drivername=_PSYCOPG)
+    named = parsed.database not in (None, "", ":memory:")
+    if parsed.drivername != "sqlite" or parsed.query or parsed.host or not named:
         raise StoreUnusable("store.bad_url", url=parsed.render_as_string(hide_password=True))
     return parsed
+
+
+def _is_file(url: URL) -> bool:
+    return url.drivername == "sqlite"
 
 
 def _exists(path: Path) -> bool:

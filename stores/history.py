@@ -6,6 +6,7 @@ from sqlalchemy import Engine, func, select
 
 from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
 from stores.database import customer_partitions, reading
+from stores.dialect import run
 from stores.journal import select_histories
 from stores.library import published
 from stores.schema import heads, outbox, partitions, rulebooks, streams, timers
@@ -13,7 +14,7 @@ from stores.schema import heads, outbox, partitions, rulebooks, streams, timers
 _CHUNK = 20_000
 _SELECT_EVENTS = """
 SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
-FROM events WHERE partition = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?
+FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto ORDER BY seq LIMIT :limit
 """
 
 
@@ -62,7 +63,9 @@ class StoredHistory:
         after = -1
         while True:
             with reading(self._engine) as connection:
-                rows = connection.exec_driver_sql(_SELECT_EVENTS, (partition, after, upto, _CHUNK)).all()
+                rows = run(
+                    connection, _SELECT_EVENTS, partition=partition, after=after, upto=upto, limit=_CHUNK
+                ).all()
             for row in rows:
                 yield StoredEvent(*row)
             if len(rows) < _CHUNK:
@@ -72,7 +75,7 @@ class StoredHistory:
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
         """One customer's events by version."""
         with reading(self._engine) as connection:
-            return select_histories(connection, partition, f"[{stream}]")
+            return select_histories(connection, partition, [stream])
 
     def subjects(self, partition: int) -> dict[int, str]:
         """The customers of the partition, by stream."""

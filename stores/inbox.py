@@ -11,13 +11,13 @@ from typing import TypeAlias
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from domain.catalogue import Envelope, rank_of
 from domain.clock import to_micros
 from domain.codec import encode_body
 from domain.ids import partition_of
 from stores.database import customer_partitions, reading, writing
+from stores.dialect import insert
 from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
 
 _KEY_BYTES = 16
@@ -90,9 +90,9 @@ class _Chunk:
         self._connection = connection
         self._partitions = customer_partitions
         self._streams: dict[str, tuple[int, int]] = {}
-        self._new_streams: list[dict[str, object]] = []
-        self._new_keys: list[dict[str, object]] = []
-        self._facts: list[dict[str, object]] = []
+        self._new_streams: list[tuple[object, ...]] = []
+        self._new_keys: list[tuple[object, ...]] = []
+        self._facts: list[tuple[object, ...]] = []
         rows = connection.execute(
             select(partitions.c.partition, partitions.c.last_stream, partitions.c.last_position)
         ).all()
@@ -126,13 +126,12 @@ class _Chunk:
             self._refuse(item, "fact.unknown_customer")
         else:
             known[key] = digest
-            self._new_keys.append({"partition": key[0], "key": key[1], "digest": digest})
+            self._new_keys.append((*key, digest))
             self._keep(item.envelope, body)
 
     def write(self) -> None:
         for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
-            if rows:
-                self._connection.execute(insert(table), rows)
+            insert(self._connection, table, rows)
         if self._facts:
             for partition, position in self._last_position.items():
                 self._connection.execute(
@@ -183,7 +182,7 @@ class _Chunk:
         partition = partition_of(subject, partitions=self._partitions)
         stream = self._last_stream[partition] = self._last_stream[partition] + 1
         self._streams[subject] = (partition, stream)
-        self._new_streams.append({"partition": partition, "stream": stream, "subject": subject})
+        self._new_streams.append((partition, stream, subject))
         return True
 
     def _keep(self, envelope: Envelope, body: bytes) -> None:
@@ -191,15 +190,15 @@ class _Chunk:
         self._last_position[partition] += 1
         self.accepted += 1
         self._facts.append(
-            {
-                "partition": partition,
-                "occurred_at": to_micros(envelope.occurred_at),
-                "rank": rank_of(envelope.kind),
-                "position": self._last_position[partition],
-                "stream": stream,
-                "kind": envelope.kind,
-                "body": body,
-            }
+            (
+                partition,
+                to_micros(envelope.occurred_at),
+                rank_of(envelope.kind),
+                self._last_position[partition],
+                stream,
+                envelope.kind,
+                body,
+            )
         )
 
     def _refuse(self, item: Told, code: str) -> None:
@@ -229,16 +228,16 @@ def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, a
     ).scalar()
     first = 1 if numbers is None else int(str(numbers)) + 1
     rows = [
-        {
-            "partition": 0,
-            "number": first + index,
-            "refused_at": at,
-            "origin": origin,
-            "place": refusal.place,
-            "code": refusal.code,
-            "reason": ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
-            "raw": refusal.raw,
-        }
+        (
+            0,
+            first + index,
+            at,
+            origin,
+            refusal.place,
+            refusal.code,
+            ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
+            refusal.raw,
+        )
         for index, refusal in enumerate(refusals)
     ]
-    connection.execute(insert(dead_letters), rows)
+    insert(connection, dead_letters, rows)

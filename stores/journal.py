@@ -6,13 +6,12 @@ the fence: it touches the partition's row by owner and epoch, so a worker that l
 
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
@@ -22,63 +21,50 @@ from domain.codec import encode_body
 from domain.errors import InputRefused, LeaseLost
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
-from stores.database import reading, writing
+from stores import schema
+from stores.database import customer_partitions, reading, writing
+from stores.dialect import delete, insert, run, upsert
 
 _LEASE_MICROS = 30_000_000
-_NOW = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
 
-_CLAIM = f"""
-UPDATE partitions SET owner = ?, epoch = epoch + 1, lease_until = {_NOW} + {_LEASE_MICROS}
-WHERE partition = ? AND (owner IS NULL OR owner = ? OR owner = ? OR lease_until < {_NOW})
+_CLAIM = """
+UPDATE partitions SET owner = :owner, epoch = epoch + 1, lease_until = {now} + :lease
+WHERE partition = :partition AND (owner IS NULL OR owner = :dead OR lease_until < {now})
 RETURNING epoch, last_seq, clock_at
-"""  # noqa: S608 - constants only
+"""
+_FENCE = """
+UPDATE partitions SET last_seq = :last_seq, lease_until = {now} + :lease,
+                      clock_at = CASE WHEN clock_at < :clock_at THEN :clock_at ELSE clock_at END
+WHERE partition = :partition AND owner = :owner AND epoch = :epoch
+"""
+_RELEASE = """
+UPDATE partitions SET owner = NULL, lease_until = 0
+WHERE partition = :partition AND owner = :owner AND epoch = :epoch
+"""
+_SELECT_OWNER = "SELECT owner FROM partitions WHERE partition = :partition"
 _SELECT_STARTED = """
 SELECT min(clock_at) FROM partitions
-WHERE partition > 0 AND clock_at < ? AND (clock_at > 0 OR last_seq > 0)
+WHERE partition {among partitions} AND clock_at < :since AND (clock_at > 0 OR last_seq > 0)
 """
-_OWNER = "SELECT owner FROM partitions WHERE partition = ?"
-_FENCE = f"""
-UPDATE partitions SET last_seq = ?, clock_at = max(clock_at, ?), lease_until = {_NOW} + {_LEASE_MICROS}
-WHERE partition = ? AND owner = ? AND epoch = ?
-"""  # noqa: S608 - constants only
-_RELEASE = (
-    "UPDATE partitions SET owner = NULL, lease_until = 0 WHERE partition = ? AND owner = ? AND epoch = ?"
-)
-
-INSERT_EVENT = """
-INSERT INTO events
-(partition, seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_SELECT_BEHIND = """
+SELECT partition FROM partitions WHERE partition {among partitions} AND clock_at < :until ORDER BY partition
 """
-UPSERT_HEAD = """
-INSERT INTO heads (partition, stream, version, seq, hash) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (partition, stream) DO UPDATE
-SET version = excluded.version, seq = excluded.seq, hash = excluded.hash
-"""
-_UPSERT_TIMER = """
-INSERT INTO timers (partition, stream, due_at) VALUES (?, ?, ?)
-ON CONFLICT (partition, stream) DO UPDATE SET due_at = excluded.due_at
-"""
-_DELETE_TIMER = "DELETE FROM timers WHERE partition = ? AND stream = ?"
-_INSERT_OUTBOX = "INSERT INTO outbox (partition, message, stream) VALUES (?, ?, ?)"
-_DELETE_OUTBOX = "DELETE FROM outbox WHERE partition = ? AND message = ?"
-_SELECT_OUTBOX = "SELECT message, stream FROM outbox WHERE partition = ? ORDER BY message"
-
+_SELECT_OUTBOX = "SELECT message, stream FROM outbox WHERE partition = :partition ORDER BY message"
 _SELECT_FACTS = """
 SELECT occurred_at, rank, position, stream, kind, body FROM inbox
-WHERE partition = ? AND occurred_at <= ? ORDER BY occurred_at, rank, position LIMIT ?
+WHERE partition = :partition AND occurred_at <= :until ORDER BY occurred_at, rank, position LIMIT :limit
 """
-_CONSUME_FACT = "DELETE FROM inbox WHERE partition = ? AND occurred_at = ? AND rank = ? AND position = ?"
 _SELECT_TIMERS = """
-SELECT due_at, stream FROM timers WHERE partition = ? AND due_at <= ? ORDER BY due_at, stream LIMIT ?
+SELECT due_at, stream FROM timers
+WHERE partition = :partition AND due_at <= :until ORDER BY due_at, stream LIMIT :limit
 """
 _SELECT_SUBJECTS = """
-SELECT stream, subject FROM streams WHERE partition = ? AND stream IN (SELECT value FROM json_each(?))
+SELECT stream, subject FROM streams WHERE partition = :partition AND stream {among streams}
 """
 _SELECT_HISTORIES = """
 WITH RECURSIVE back (seq, prev) AS (
-    SELECT e.seq, e.prev FROM heads h JOIN events e ON e.partition = h.partition AND e.seq = h.seq
-    WHERE h.partition = :partition AND h.stream IN (SELECT value FROM json_each(:streams))
+    SELECT e.seq, e.prev FROM heads h JOIN events e ON e.partition = :partition AND e.seq = h.seq
+    WHERE h.partition = :partition AND h.stream {among streams}
     UNION ALL
     SELECT e.seq, e.prev FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
 )
@@ -137,10 +123,22 @@ def check_clock_start(engine: Engine, since: datetime) -> None:
     What is due in between would be late. ``since`` is aware UTC.
     """
     with reading(engine) as connection:
-        earliest = connection.exec_driver_sql(_SELECT_STARTED, (to_micros(since),)).scalar()
+        earliest = run(
+            connection,
+            _SELECT_STARTED,
+            partitions=customer_partitions(connection),
+            since=to_micros(since),
+        ).scalar()
     if earliest is not None:
         clock = from_micros(earliest).isoformat()
         raise InputRefused("run.clock_jump", since=since.isoformat(), clock=clock)
+
+
+def behind(engine: Engine, partitions: list[int], *, until: datetime) -> list[int]:
+    """Those of the partitions whose clock has not come to ``until`` (aware UTC), in their order."""
+    with reading(engine) as connection:
+        rows = run(connection, _SELECT_BEHIND, partitions=partitions, until=to_micros(until))
+        return [row[0] for row in rows]
 
 
 class Journal:
@@ -158,21 +156,25 @@ class Journal:
     def __enter__(self) -> "Journal":
         """Claim the lease. Raises LeaseLost while another living worker holds it."""
         with writing(self._engine) as connection:
-            holder = connection.exec_driver_sql(_OWNER, (self.partition,)).scalar()
-            dead = str(holder) if holder and _is_dead(str(holder)) else self._owner
-            row = connection.exec_driver_sql(
-                _CLAIM, (self._owner, self.partition, self._owner, dead)
+            holder = run(connection, _SELECT_OWNER, partition=self.partition).scalar()
+            claimed = run(
+                connection,
+                _CLAIM,
+                owner=self._owner,
+                partition=self.partition,
+                dead=holder if holder and _is_dead(holder) else self._owner,
+                lease=_LEASE_MICROS,
             ).one_or_none()
-            if row is None:
+            if claimed is None:
                 raise LeaseLost("lease.held", partition=self.partition, owner=holder)
-            self._epoch, self._last_seq = row[0], row[1]
+            self._epoch, self._last_seq = claimed[0], claimed[1]
             self._renewed = monotonic()
-            self.clock_at = from_micros(row[2])
+            self.clock_at = from_micros(claimed[2])
         return self
 
     def __exit__(self, *_: object) -> None:
         with writing(self._engine) as connection:
-            connection.exec_driver_sql(_RELEASE, (self.partition, self._owner, self._epoch))
+            run(connection, _RELEASE, partition=self.partition, owner=self._owner, epoch=self._epoch)
 
     def start_clock(self, since: datetime) -> None:
         """Start the partition's clock at ``since`` (aware UTC), unless it is there or further already."""
@@ -191,14 +193,13 @@ class Journal:
     def pending(self, *, until: datetime, limit: int) -> Pending:
         """Up to ``limit`` facts and as many timers that are due by ``until``, in order."""
         horizon = to_micros(until)
+        wanted = {"partition": self.partition, "limit": limit}
         with reading(self._engine) as connection:
-            rows = connection.exec_driver_sql(_SELECT_FACTS, (self.partition, horizon, limit)).all()
-            facts = [PendingFact(*row) for row in rows]
+            facts = [PendingFact(*row) for row in run(connection, _SELECT_FACTS, until=horizon, **wanted)]
             if len(facts) == limit:
                 # The instant of the last fact may go on in the next batch, and timers follow its facts.
                 horizon = facts[-1].occurred_at - 1
-            rows = connection.exec_driver_sql(_SELECT_TIMERS, (self.partition, horizon, limit)).all()
-            timers = [(row[0], row[1]) for row in rows]
+            timers = [(row[0], row[1]) for row in run(connection, _SELECT_TIMERS, until=horizon, **wanted)]
         if len(timers) == limit:
             horizon = timers[-1][0]
             facts = [fact for fact in facts if fact.occurred_at <= horizon]
@@ -207,14 +208,13 @@ class Journal:
     def outbox(self) -> list[tuple[str, int]]:
         """Messages whose intent to send is recorded and whose outcome is not, with their customers."""
         with reading(self._engine) as connection:
-            rows = connection.exec_driver_sql(_SELECT_OUTBOX, (self.partition,)).all()
-        return [(row[0], row[1]) for row in rows]
+            return [(row[0], row[1]) for row in run(connection, _SELECT_OUTBOX, partition=self.partition)]
 
     def load(self, streams: Iterable[int]) -> dict[int, Stored]:
         """These customers with their whole histories, read backwards from their heads."""
-        wanted = msgspec.json.encode(sorted(streams)).decode()
+        wanted = sorted(streams)
         with reading(self._engine) as connection:
-            subjects = connection.exec_driver_sql(_SELECT_SUBJECTS, (self.partition, wanted)).all()
+            subjects = run(connection, _SELECT_SUBJECTS, partition=self.partition, streams=wanted).all()
             histories = select_histories(connection, self.partition, wanted)
         loaded = {row[0]: Stored(row[1], StoredHead(0, 0, genesis(row[1])), []) for row in subjects}
         for event in histories:
@@ -263,49 +263,47 @@ class Journal:
 
     def commit(self, changes: Changes, *, clock_at: datetime | None = None) -> None:
         """All of a micro-batch in one transaction, or nothing. Raises LeaseLost if the lease is gone."""
+        partition = self.partition
+        heads = sorted(changes.heads.items())
+        due = sorted(changes.timers.items())
         with writing(self._engine) as connection:
             self._fence(connection, clock_at)
-            _many(connection, INSERT_EVENT, changes.events)
-            _many(
+            insert(connection, schema.events, changes.events)
+            upsert(
                 connection,
-                UPSERT_HEAD,
-                [
-                    (self.partition, stream, head.version, head.seq, head.hash)
-                    for stream, head in sorted(changes.heads.items())
-                ],
+                schema.heads,
+                [(partition, stream, head.version, head.seq, head.hash) for stream, head in heads],
             )
-            due = sorted(changes.timers.items())
-            _many(
+            upsert(
                 connection,
-                _UPSERT_TIMER,
-                [(self.partition, stream, to_micros(at)) for stream, at in due if at is not None],
+                schema.timers,
+                [(partition, stream, to_micros(at)) for stream, at in due if at is not None],
             )
-            _many(connection, _DELETE_TIMER, [(self.partition, stream) for stream, at in due if at is None])
-            _many(
-                connection, _INSERT_OUTBOX, [(self.partition, name, to) for name, to in changes.outbox_added]
-            )
-            _many(connection, _DELETE_OUTBOX, [(self.partition, name) for name in changes.outbox_removed])
-            _many(connection, _CONSUME_FACT, [(self.partition, *place) for place in changes.consumed])
+            delete(connection, schema.timers, [(partition, stream) for stream, at in due if at is None])
+            insert(connection, schema.outbox, [(partition, name, to) for name, to in changes.outbox_added])
+            delete(connection, schema.outbox, [(partition, name) for name in changes.outbox_removed])
+            delete(connection, schema.inbox, [(partition, *place) for place in changes.consumed])
 
     def _fence(self, connection: Connection, clock_at: datetime | None) -> None:
-        clock = 0 if clock_at is None else to_micros(clock_at)
-        fenced = connection.exec_driver_sql(
-            _FENCE, (self._last_seq, clock, self.partition, self._owner, self._epoch)
+        fenced = run(
+            connection,
+            _FENCE,
+            last_seq=self._last_seq,
+            lease=_LEASE_MICROS,
+            clock_at=0 if clock_at is None else to_micros(clock_at),
+            partition=self.partition,
+            owner=self._owner,
+            epoch=self._epoch,
         )
         if fenced.rowcount != 1:
             raise LeaseLost("lease.lost", partition=self.partition)
         self._renewed = monotonic()
 
 
-def select_histories(connection: Connection, partition: int, streams: str) -> list[StoredEvent]:
-    """The whole histories of these streams (a JSON array), by stream and version."""
-    rows = connection.exec_driver_sql(_SELECT_HISTORIES, {"partition": partition, "streams": streams})
-    return [StoredEvent(*row) for row in rows.all()]
-
-
-def _many(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if rows:
-        connection.exec_driver_sql(statement, list(rows))
+def select_histories(connection: Connection, partition: int, streams: list[int]) -> list[StoredEvent]:
+    """The whole histories of these streams, by stream and version."""
+    rows = run(connection, _SELECT_HISTORIES, partition=partition, streams=streams)
+    return [StoredEvent(*row) for row in rows]
 
 
 def _is_dead(owner: str) -> bool:

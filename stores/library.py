@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from domain.ports import StoredDocument
 from stores.database import reading
+from stores.dialect import insert
 from stores.schema import documents, rulebooks
 
 
@@ -36,25 +36,13 @@ def current_rulebook(engine: Engine) -> tuple[int, bytes] | None:
 
 def add_documents(connection: Connection, added: Sequence[StoredDocument]) -> None:
     """Keep these versions, none of which is there yet, within the caller's transaction."""
-    rows = [
-        {
-            "partition": 0,
-            "kind": document.kind,
-            "name": document.name,
-            "version": document.version,
-            "digest": document.digest,
-            "body": document.body,
-        }
-        for document in added
-    ]
-    connection.execute(insert(documents), rows)
+    rows = [(0, doc.kind, doc.name, doc.version, doc.digest, doc.body) for doc in added]
+    insert(connection, documents, rows)
 
 
 def add_rulebook(connection: Connection, *, digest: str, body: bytes) -> int:
     """Put a rulebook in force within the caller's transaction; gives its number."""
     last = connection.execute(select(func.max(rulebooks.c.number)).where(rulebooks.c.partition == 0)).scalar()
     number = (last or 0) + 1
-    connection.execute(
-        insert(rulebooks), [{"partition": 0, "number": number, "digest": digest, "body": body}]
-    )
+    insert(connection, rulebooks, [(0, number, digest, body)])
     return number

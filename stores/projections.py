@@ -7,44 +7,34 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, and_, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from domain.clock import to_micros
 from domain.codec import decode_body
 from domain.events import (
+    Body,
+    MessageAccepted,
+    MessageRejected,
     MessageRequested,
     MessageSending,
     MessageSuppressed,
+    MessageUnknown,
     TaskCreated,
+    TaskSuppressed,
     status_of,
 )
 from stores.database import customer_partitions, reading, writing
+from stores.dialect import keep, lock, run, update, upsert
 from stores.schema import events, messages, projections, streams, tasks
 
 _NAME = "ledger"
 _CHUNK = 20_000
 _CUSTOMER_KEY = ("partition", "stream")
 _SELECT = """
-SELECT seq, stream, version, kind, recorded_at, body FROM events
-WHERE partition = ? AND seq > ? AND seq <= ? AND (kind LIKE 'message.%' OR kind LIKE 'task.%')
-ORDER BY seq
+SELECT stream, version, kind, recorded_at, body FROM events
+WHERE partition = :partition AND seq > :after AND seq <= :upto
+AND (kind LIKE 'message.%' OR kind LIKE 'task.%') ORDER BY seq
 """
-_INSERT_MESSAGE = """
-INSERT INTO messages
-(partition, id, stream, journey, version, step, channel, template, purpose, status, reason,
- requested_version, requested_at, sent_at)
-VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, 'requested', NULL, ?, ?, NULL)
-ON CONFLICT (partition, id) DO NOTHING
-"""
-_UPDATE_MESSAGE = """
-UPDATE messages SET status = ?, channel = coalesce(?, channel), reason = coalesce(?, reason),
-                    sent_at = coalesce(?, sent_at)
-WHERE partition = ? AND id = ?
-"""
-_INSERT_TASK = """
-INSERT INTO tasks (partition, id, stream, journey, version, step, role, created_at, due_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, id) DO NOTHING
-"""
+_CHANGED = ("channel", "status", "reason", "sent_at")
 
 
 class LedgerEntry(Struct, frozen=True):
@@ -90,7 +80,10 @@ class Ledger:
         for partition, done, last in behind:
             for first in range(done, last, _CHUNK):
                 with writing(self._engine) as connection:
-                    _project(connection, partition, first, min(first + _CHUNK, last))
+                    # Somebody else may be catching up, or have done so since: one at a time, and once.
+                    lock(connection, partition)
+                    if dict(_taken_in(connection)).get(partition, 0) == first:
+                        _project(connection, partition, first, min(first + _CHUNK, last))
 
     def messages(
         self, *, customer: str | None = None, journey: str | None = None, status: str | None = None
@@ -163,8 +156,7 @@ def _fields() -> Sequence[str]:
 
 def _behind(connection: Connection) -> Iterator[tuple[int, int, int]]:
     """Partition, the last seq taken in, and the last seq there is, where they differ."""
-    query = select(projections.c.partition, projections.c.seq).where(projections.c.name == _NAME)
-    done = {row[0]: row[1] for row in connection.execute(query)}
+    done = dict(_taken_in(connection))
     for partition in customer_partitions(connection):
         last = connection.execute(
             select(func.max(events.c.seq)).where(events.c.partition == partition)
@@ -173,57 +165,89 @@ def _behind(connection: Connection) -> Iterator[tuple[int, int, int]]:
             yield partition, done.get(partition, 0), last or 0
 
 
+def _taken_in(connection: Connection) -> list[tuple[int, int]]:
+    """Each partition with the last seq that was taken in."""
+    query = select(projections.c.partition, projections.c.seq).where(projections.c.name == _NAME)
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
 def _project(connection: Connection, partition: int, after: int, upto: int) -> None:
-    requested: list[tuple[object, ...]] = []
-    changed: list[tuple[object, ...]] = []
+    """Take in the events of a stretch: what begins in it is added, what began before is changed."""
+    requested: dict[str, dict[str, object]] = {}
+    changed: dict[str, dict[str, object]] = {}
     created: list[tuple[object, ...]] = []
-    for _, stream, version, kind, at, stored in connection.exec_driver_sql(_SELECT, (partition, after, upto)):
+    rows = run(connection, _SELECT, partition=partition, after=after, upto=upto)
+    for stream, version, kind, at, stored in rows:
         body = decode_body(kind, stored)
         match body:
             case MessageRequested():
-                requested.append(
-                    (
-                        partition,
-                        body.message,
-                        stream,
-                        body.journey,
-                        body.version,
-                        body.step,
-                        body.template,
-                        body.purpose,
-                        version,
-                        at,
-                    )
-                )
+                requested[body.message] = _requested(partition, stream, version, at, body)
             case TaskCreated():
-                due_at = to_micros(body.due_at)
-                created.append(
-                    (
-                        partition,
-                        body.task,
-                        stream,
-                        body.journey,
-                        body.version,
-                        body.step,
-                        body.role,
-                        at,
-                        due_at,
-                    )
-                )
-            case MessageSending() | MessageSuppressed():
-                reason = body.rule if isinstance(body, MessageSuppressed) else None
-                changed.append((status_of(kind), body.channel, reason, None, partition, body.message))
+                created.append(_created(partition, stream, at, body))
+            case TaskSuppressed():
+                pass
             case _:
-                sent_at = at if kind == "message.accepted/1" else None
-                reason = getattr(body, "reason", None)
-                message = getattr(body, "message", "")
-                changed.append((status_of(kind), None, reason, sent_at, partition, message))
-    for statement, rows in (
-        (_INSERT_MESSAGE, requested),
-        (_INSERT_TASK, created),
-        (_UPDATE_MESSAGE, changed),
-    ):
-        if rows:
-            connection.exec_driver_sql(statement, rows)
-    done = insert(projections).values(partition=partition, name=_NAME, seq=upto)
-    connection.execute(done.on_conflict_do_update(index_elements=["partition", "name"], set_={"seq": upto}))
+                message = str(getattr(body, "message", ""))
+                entry = requested.get(message) or changed.setdefault(message, {})
+                entry.update(_change(kind, at, body))
+    keep(
+        connection, messages, [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
+    )
+    keep(connection, tasks, created)
+    changes = [
+        (partition, message, *(entry.get(name) for name in _CHANGED)) for message, entry in changed.items()
+    ]
+    update(connection, messages, _CHANGED, changes)
+    upsert(connection, projections, [(partition, _NAME, upto)])
+
+
+def _requested(
+    partition: int, stream: int, version: int, at: int, body: MessageRequested
+) -> dict[str, object]:
+    return {
+        "partition": partition,
+        "id": body.message,
+        "stream": stream,
+        "journey": body.journey,
+        "version": body.version,
+        "step": body.step,
+        "channel": None,
+        "template": body.template,
+        "purpose": body.purpose,
+        "status": "requested",
+        "reason": None,
+        "requested_version": version,
+        "requested_at": at,
+        "sent_at": None,
+    }
+
+
+def _created(partition: int, stream: int, at: int, body: TaskCreated) -> tuple[object, ...]:
+    return (
+        partition,
+        body.task,
+        stream,
+        body.journey,
+        body.version,
+        body.step,
+        body.role,
+        at,
+        to_micros(body.due_at),
+    )
+
+
+def _change(kind: str, at: int, body: Body) -> dict[str, object]:
+    """What an event of a message's life says about it; what it does not speak of stays."""
+    told: dict[str, object] = {"status": status_of(kind)}
+    match body:
+        case MessageSending():
+            told["channel"] = body.channel
+        case MessageSuppressed():
+            told |= {"channel": body.channel, "reason": body.rule}
+        case MessageAccepted():
+            told["sent_at"] = at
+        case MessageRejected() | MessageUnknown():
+            told["reason"] = body.reason
+        case _:
+            pass
+    return told

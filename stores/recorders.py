@@ -14,7 +14,6 @@ from threading import Event, Lock
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
@@ -34,8 +33,9 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 from domain.chain import genesis, link
 from domain.clock import to_micros
 from domain.ports import StoredHead
+from stores import schema
 from stores.database import reading, writing
-from stores.journal import INSERT_EVENT, UPSERT_HEAD
+from stores.dialect import insert, run, upsert
 
 _PARTITION = 0
 _LOWEST, _HIGHEST = -(2**62), 2**62
@@ -43,44 +43,46 @@ _POLL_SECONDS = 0.1
 _PAGE = 500
 
 # The first statement of a writing transaction: whoever has it writes alone, so seq is the order of commits.
-_FENCE = "UPDATE partitions SET last_seq = last_seq + ? WHERE partition = ? RETURNING last_seq, last_stream"
-_SET_LAST_STREAM = "UPDATE partitions SET last_stream = ? WHERE partition = ?"
-_INSERT_STREAM = "INSERT INTO streams (partition, stream, subject) VALUES (?, ?, ?)"
+_FENCE = """
+UPDATE partitions SET last_seq = last_seq + :count WHERE partition = 0 RETURNING last_seq, last_stream
+"""
+_SET_LAST_STREAM = "UPDATE partitions SET last_stream = :last_stream WHERE partition = 0"
 _SELECT_ENDS = """
 SELECT s.subject, s.stream, h.version, h.seq, h.hash
-FROM json_each(:subjects) wanted
-CROSS JOIN streams s ON s.partition = :partition AND s.subject = wanted.value
-JOIN heads h ON h.partition = s.partition AND h.stream = s.stream
+FROM streams s JOIN heads h ON h.partition = s.partition AND h.stream = s.stream
+WHERE s.partition = 0 AND s.subject {among subjects}
 """
 _SELECT_HISTORY = """
 WITH RECURSIVE back (seq, prev, version) AS (
     SELECT e.seq, e.prev, e.version
     FROM streams s
-    JOIN heads h ON h.partition = s.partition AND h.stream = s.stream
-    JOIN events e ON e.partition = h.partition AND e.seq = h.seq
-    WHERE s.partition = :partition AND s.subject = :subject
+    JOIN heads h ON h.partition = 0 AND h.stream = s.stream
+    JOIN events e ON e.partition = 0 AND e.seq = h.seq
+    WHERE s.partition = 0 AND s.subject = :subject
     UNION ALL
-    SELECT e.seq, e.prev, e.version FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
+    SELECT e.seq, e.prev, e.version FROM back JOIN events e ON e.partition = 0 AND e.seq = back.prev
     WHERE back.version - 1 > :gt
 )
 SELECT e.version, e.kind, e.body
-FROM back JOIN events e ON e.partition = :partition AND e.seq = back.seq
+FROM back JOIN events e ON e.partition = 0 AND e.seq = back.seq
 WHERE back.version > :gt AND back.version <= :lte ORDER BY e.version * :direction LIMIT :limit
 """
 _SELECT_NOTIFICATIONS = """
 SELECT e.seq, s.subject, e.version, e.kind, e.body
-FROM events e CROSS JOIN streams s ON s.partition = e.partition AND s.stream = e.stream
-WHERE e.partition = :partition AND e.seq > :after AND e.seq <= :stop
-AND (:topics = '[]' OR e.kind IN (SELECT value FROM json_each(:topics)))
+FROM events e CROSS JOIN streams s
+WHERE e.partition = 0 AND s.partition = 0 AND s.stream = e.stream
+AND e.seq > :after AND e.seq <= :stop AND (:every = 1 OR e.kind {among topics})
 ORDER BY e.seq LIMIT :limit
 """
-_SELECT_LAST_SEQ = "SELECT max(seq) FROM events WHERE partition = ?"
+_SELECT_LAST_SEQ = "SELECT max(seq) FROM events WHERE partition = 0"
+# Strictly forward: a notification that lies before the one kept has been processed.
 _ADVANCE_TRACKING = """
-INSERT INTO tracking (partition, application, notification_id) VALUES (?, ?, ?)
+INSERT INTO tracking (partition, application, notification_id) VALUES (0, :application, :number)
 ON CONFLICT (partition, application) DO UPDATE SET notification_id = excluded.notification_id
-WHERE tracking.notification_id < excluded.notification_id RETURNING notification_id
+WHERE tracking.notification_id < excluded.notification_id
+RETURNING notification_id
 """
-_SELECT_TRACKING = "SELECT notification_id FROM tracking WHERE partition = ? AND application = ?"
+_SELECT_TRACKING = "SELECT notification_id FROM tracking WHERE partition = 0 AND application = :application"
 
 
 def utc_now() -> datetime:
@@ -142,7 +144,6 @@ class AuthoredAggregateRecorder(_AuthoredRecorder, AggregateRecorder):
     ) -> Sequence[StoredEvent]:
         """The events with ``gt`` < version <= ``lte``, by version; none for an unknown originator id."""
         wanted = {
-            "partition": _PARTITION,
             "subject": str(originator_id),
             "gt": _LOWEST if gt is None else gt,
             "lte": _HIGHEST if lte is None else lte,
@@ -150,7 +151,7 @@ class AuthoredAggregateRecorder(_AuthoredRecorder, AggregateRecorder):
             "limit": _HIGHEST if limit is None else limit,
         }
         with reading(self._store.engine) as connection:
-            rows = connection.exec_driver_sql(_SELECT_HISTORY, wanted).all()
+            rows = run(connection, _SELECT_HISTORY, **wanted).all()
         return [StoredEvent(originator_id, version, kind, body) for version, kind, body in rows]
 
 
@@ -174,14 +175,14 @@ class AuthoredApplicationRecorder(AuthoredAggregateRecorder, ApplicationRecorder
         """Up to ``limit`` events from ``start`` (or the first) to ``stop`` (or the last), by id."""
         first = _LOWEST if start is None else start
         wanted = {
-            "partition": _PARTITION,
             "after": first - 1 if inclusive_of_start else first,
             "stop": _HIGHEST if stop is None else stop,
-            "topics": _json(topics),
+            "topics": list(topics),
+            "every": int(not topics),
             "limit": limit,
         }
         with reading(self._store.engine) as connection:
-            rows = connection.exec_driver_sql(_SELECT_NOTIFICATIONS, wanted).all()
+            rows = run(connection, _SELECT_NOTIFICATIONS, **wanted).all()
         id_of = self._store.originator_id_type
         return [
             Notification(id_of(subject), version, kind, body, id=seq)
@@ -191,7 +192,7 @@ class AuthoredApplicationRecorder(AuthoredAggregateRecorder, ApplicationRecorder
     def max_notification_id(self) -> int | None:
         """The last event's id; None while there is no event."""
         with reading(self._store.engine) as connection:
-            return connection.exec_driver_sql(_SELECT_LAST_SEQ, (_PARTITION,)).scalar()
+            return run(connection, _SELECT_LAST_SEQ).scalar()
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
@@ -211,7 +212,7 @@ class AuthoredTrackingRecorder(_AuthoredRecorder, TrackingRecorder):
     def max_tracking_id(self, application_name: str) -> int | None:
         """The last notification of the application that was processed; None while there is none."""
         with reading(self._store.engine) as connection:
-            return connection.exec_driver_sql(_SELECT_TRACKING, (_PARTITION, application_name)).scalar()
+            return run(connection, _SELECT_TRACKING, application=application_name).scalar()
 
 
 class AuthoredProcessRecorder(AuthoredTrackingRecorder, AuthoredApplicationRecorder, ProcessRecorder):
@@ -269,16 +270,13 @@ class _Batch:
     def __init__(
         self, connection: Connection, store: AuthoredStore, *, events: Sequence[StoredEvent]
     ) -> None:
-        last_seq, self._last_stream = connection.exec_driver_sql(_FENCE, (len(events), _PARTITION)).one()
+        last_seq, self._last_stream = run(connection, _FENCE, count=len(events)).one()
         self._seq = last_seq - len(events)
         # Read behind the fence: the writer that waited longest must not note the earliest time.
         self._recorded_at = to_micros(store.clock())
         self._id_type = store.originator_id_type
-        wanted = {
-            "partition": _PARTITION,
-            "subjects": _json(sorted({str(event.originator_id) for event in events})),
-        }
-        rows = connection.exec_driver_sql(_SELECT_ENDS, wanted)
+        subjects = sorted({str(event.originator_id) for event in events})
+        rows = run(connection, _SELECT_ENDS, subjects=subjects)
         self._ends = {row[0]: (row[1], StoredHead(row[2], row[3], row[4])) for row in rows.all()}
         self._streams: list[tuple[object, ...]] = []
         self._events: list[tuple[object, ...]] = []
@@ -299,12 +297,14 @@ class _Batch:
 
     def write(self, connection: Connection) -> None:
         if self._streams:
-            connection.exec_driver_sql(_SET_LAST_STREAM, (self._last_stream, _PARTITION))
-            connection.exec_driver_sql(_INSERT_STREAM, self._streams)
-        connection.exec_driver_sql(INSERT_EVENT, self._events)
+            run(connection, _SET_LAST_STREAM, last_stream=self._last_stream)
+        insert(connection, schema.streams, self._streams)
+        insert(connection, schema.events, self._events)
         ends = sorted(self._heads.items())
-        connection.exec_driver_sql(
-            UPSERT_HEAD, [(_PARTITION, stream, end.version, end.seq, end.hash) for stream, end in ends]
+        upsert(
+            connection,
+            schema.heads,
+            [(_PARTITION, stream, end.version, end.seq, end.hash) for stream, end in ends],
         )
 
     def _check_id(self, event: StoredEvent) -> None:
@@ -351,9 +351,5 @@ def _append(connection: Connection, events: Sequence[StoredEvent], *, store: Aut
 
 def _advance(connection: Connection, tracking: Tracking) -> None:
     name, number = tracking.application_name, tracking.notification_id
-    if connection.exec_driver_sql(_ADVANCE_TRACKING, (_PARTITION, name, number)).one_or_none() is None:
+    if run(connection, _ADVANCE_TRACKING, application=name, number=number).one_or_none() is None:
         raise IntegrityError(f"{name}: notification {number} does not lie after the one processed last")
-
-
-def _json(values: Sequence[str]) -> str:
-    return msgspec.json.encode(list(values)).decode()

@@ -78,7 +78,10 @@ def initialise(
     Gives whether the store was made now, and kind, name and version of what was newly published.
     """
     engine, made = create_store(settings.store, customer_partitions=partitions)
-    return made, authoring.publish(engine, shipped(), at=wall_clock())
+    try:
+        return made, authoring.publish(engine, shipped(), at=wall_clock())
+    finally:
+        engine.dispose()
 
 
 def preparer(templates: Templates) -> Prepare:

@@ -226,7 +226,7 @@ class TestAwkwardUsers:
             (["messages", "--store", "sqlite:///t.db?timeout=abc"], 1),
             (["messages", "--store", "sqlite+aiosqlite:///t.db"], 1),
             (["messages", "--store", "nonsense://x"], 1),
-            (["messages", "--store", "postgres://me:secret@host/db"], 1),
+            (["messages", "--store", "mysql://me:secret@host/db"], 1),
             (["replay", ""], 1),
         ],
     )

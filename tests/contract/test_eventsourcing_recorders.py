@@ -43,6 +43,7 @@ from stores.recorders import (
     AuthoredTrackingRecorder,
 )
 from stores.schema import partitions, streams
+from support.postgres import fresh_database
 
 T0 = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HAS_AES = find_spec("Crypto") is not None
@@ -73,9 +74,21 @@ class OwnStore(TestCase):
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name) / "store.db"
-        engine, _ = create_store(f"sqlite:///{self.path}", customer_partitions=1)
+        self.url = self.store_url()
+        engine, _ = create_store(self.url, customer_partitions=1)
         self.addCleanup(engine.dispose)
         self.store = AuthoredStore(engine, ticking(), self.originator_id_type)
+
+    def store_url(self) -> str:
+        """Where the store is made."""
+        return f"sqlite:///{self.path}"
+
+
+class OnPostgresql(OwnStore):
+    """The same on a PostgreSQL database of its own."""
+
+    def store_url(self) -> str:
+        return fresh_database()
 
 
 class TestAggregateRecorder(OwnStore, published.AggregateRecorderTestCase):
@@ -120,7 +133,7 @@ class OtherTrackingRecorder(AuthoredTrackingRecorder):
 class TestFactory(OwnStore, published.InfrastructureFactoryTestCase[AuthoredFactory]):
     def setUp(self) -> None:
         OwnStore.setUp(self)
-        self.env = Environment("Studio", environment(self.path))
+        self.env = Environment("Studio", environment(self.url))
         published.InfrastructureFactoryTestCase.setUp(self)
 
     def expected_factory_class(self) -> type[AuthoredFactory]:
@@ -152,6 +165,30 @@ class TestFactory(OwnStore, published.InfrastructureFactoryTestCase[AuthoredFact
     @needs_aes
     def test_mapper_with_wrong_cipher_key(self) -> None:
         super().test_mapper_with_wrong_cipher_key()
+
+
+class TestAggregateRecorderOnPostgresql(OnPostgresql, TestAggregateRecorder):
+    pass
+
+
+class TestApplicationRecorderOnPostgresql(OnPostgresql, TestApplicationRecorder):
+    pass
+
+
+class TestTrackingRecorderOnPostgresql(OnPostgresql, TestTrackingRecorder):
+    pass
+
+
+class TestProcessRecorderOnPostgresql(OnPostgresql, TestProcessRecorder):
+    pass
+
+
+class TestNotificationIdsOnPostgresql(OnPostgresql, TestNotificationIds):
+    pass
+
+
+class TestFactoryOnPostgresql(OnPostgresql, TestFactory):
+    pass
 
 
 class TestAuthoredStream(OwnStore):
@@ -248,9 +285,9 @@ class TestFactorySettings(OwnStore):
     def test_a_missing_store_is_made_unless_that_is_forbidden(self) -> None:
         path = self.path.with_name("new.db")
         with pytest.raises(StoreUnusable, match=r"store\.missing"):
-            AuthoredFactory(environment(path) | {"CREATE_TABLE": "f"})
-        AuthoredFactory(environment(path)).close()
-        AuthoredFactory(environment(path) | {"CREATE_TABLE": "f"}).close()
+            AuthoredFactory(environment(f"sqlite:///{path}") | {"CREATE_TABLE": "f"})
+        AuthoredFactory(environment(f"sqlite:///{path}")).close()
+        AuthoredFactory(environment(f"sqlite:///{path}") | {"CREATE_TABLE": "f"}).close()
 
     def test_the_environment_must_name_the_store(self) -> None:
         with pytest.raises(InfrastructureFactoryError, match="STUDIO_TIDINGS_STORE, TIDINGS_STORE"):
@@ -258,23 +295,23 @@ class TestFactorySettings(OwnStore):
 
     def test_an_unknown_type_of_ids_is_refused(self) -> None:
         with pytest.raises(InfrastructureFactoryError, match="must be 'uuid' or 'text', found 'int'"):
-            AuthoredFactory(environment(self.path) | {"ORIGINATOR_ID_TYPE": "int"})
+            AuthoredFactory(environment(self.url) | {"ORIGINATOR_ID_TYPE": "int"})
 
     def test_snapshots_are_refused(self) -> None:
-        with AuthoredFactory(environment(self.path)) as factory:
+        with AuthoredFactory(environment(self.url)) as factory:
             self.addCleanup(factory.close)
             with pytest.raises(NotSupportedError, match="purpose 'snapshots': expected 'events'"):
                 factory.aggregate_recorder(purpose="snapshots")
 
     def test_a_recorder_named_in_the_environment_must_be_one_of_ours(self) -> None:
         topic = "eventsourcing.popo:POPOApplicationRecorder"
-        factory = AuthoredFactory(environment(self.path) | {"APPLICATION_RECORDER_TOPIC": topic})
+        factory = AuthoredFactory(environment(self.url) | {"APPLICATION_RECORDER_TOPIC": topic})
         self.addCleanup(factory.close)
         with pytest.raises(InfrastructureFactoryError, match="must name a AuthoredApplicationRecorder"):
             factory.application_recorder()
 
     def test_text_ids_come_back_as_text(self) -> None:
-        factory = InfrastructureFactory.construct(environment(self.path) | {"ORIGINATOR_ID_TYPE": "text"})
+        factory = InfrastructureFactory.construct(environment(self.url) | {"ORIGINATOR_ID_TYPE": "text"})
         self.addCleanup(factory.close)
         recorder = factory.application_recorder()
         recorder.insert_events(history("welcome", versions=[1]))
@@ -294,7 +331,7 @@ class Journey(Aggregate):
 
 class TestApplication(OwnStore):
     def test_an_application_of_the_library_keeps_its_aggregates_here(self) -> None:
-        app = Application[UUID](environment(self.path))
+        app = Application[UUID](environment(self.url))
         self.addCleanup(app.close)
         journey = Journey()
         journey.add("greet")
@@ -306,9 +343,9 @@ class TestApplication(OwnStore):
         assert [item.id for item in app.notification_log.select(1, 10)] == [1, 2, 3]
 
 
-def environment(path: Path) -> dict[str, str]:
-    """What an application's environment says about the store in this file."""
-    return {"PERSISTENCE_MODULE": "stores.recorder_factory", "TIDINGS_STORE": f"sqlite:///{path}"}
+def environment(url: str) -> dict[str, str]:
+    """What an application's environment says about the store."""
+    return {"PERSISTENCE_MODULE": "stores.recorder_factory", "TIDINGS_STORE": url}
 
 
 def history(subject: UUID | str, *, versions: Sequence[int]) -> list[StoredEvent]:

@@ -1,6 +1,7 @@
 """One worker's hold on a partition: leases, the fence, what is due, all or nothing."""
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -10,21 +11,23 @@ from sqlalchemy import Engine
 
 from domain.catalogue import Envelope
 from domain.clock import to_micros
-from domain.errors import InputRefused, LeaseLost
+from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from domain.events import Event, TimerFired
 from stores.database import open_store
 from stores.journal import Changes, Journal, check_clock_start, owner_name
 from support.bank import Bank
 from support.facts import at, paid, registered
+from support.postgres import fresh_database
 from support.scenario import envelope
 
 NEW_YEAR = at("2026-01-01 12:00")
 RULEBOOK = (1, "digest")
+FOR_EVER = 9_000_000_000_000_000_000
 
 
-@pytest.fixture
-def bank(tmp_path: Path) -> Bank:
-    bank = Bank(tmp_path, partitions=1)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
+    bank = Bank(tmp_path, partitions=1, url=fresh_database() if request.param == "postgresql" else None)
     told: list[Envelope] = [envelope(f"c-{n}", NEW_YEAR, registered()) for n in range(1, 6)]
     told += [
         envelope(f"c-{n}", NEW_YEAR + timedelta(days=d), paid()) for n in range(1, 6) for d in (1, 2, 2, 3)
@@ -34,8 +37,10 @@ def bank(tmp_path: Path) -> Bank:
 
 
 @pytest.fixture
-def engine(bank: Bank) -> Engine:
-    return open_store(bank.settings.store)
+def engine(bank: Bank) -> Iterator[Engine]:
+    engine = open_store(bank.settings.store)
+    yield engine
+    engine.dispose()
 
 
 def changes_of(journal: Journal, stream: int = 1) -> Changes:
@@ -49,7 +54,9 @@ def changes_of(journal: Journal, stream: int = 1) -> Changes:
 
 
 def test_a_second_worker_of_another_host_has_to_wait(bank: Bank, engine: Engine) -> None:
-    bank.sql("UPDATE partitions SET owner = 'elsewhere/1', lease_until = 9e18 WHERE partition = 1")
+    bank.sql(
+        "UPDATE partitions SET owner = 'elsewhere/1', lease_until = 9000000000000000000 WHERE partition = 1"
+    )
     with pytest.raises(LeaseLost, match="elsewhere/1"), Journal(engine, 1):
         pass
 
@@ -67,7 +74,7 @@ def test_nobody_waits_for_a_process_of_this_host_that_has_died(bank: Bank, engin
     os.waitpid(process, 0)
     host, namespace, _, _ = owner_name().split("/")
     dead = f"{host}/{namespace}/{process}/1"
-    bank.sql("UPDATE partitions SET owner = ?, lease_until = 9e18 WHERE partition = 1", dead)
+    bank.sql(f"UPDATE partitions SET owner = ?, lease_until = {FOR_EVER} WHERE partition = 1", dead)
     with Journal(engine, 1) as journal:
         journal.commit(changes_of(journal))
 
@@ -112,7 +119,7 @@ def test_a_commit_that_fails_leaves_nothing(bank: Bank, engine: Engine) -> None:
     with Journal(engine, 1) as journal:
         changes = changes_of(journal)
         changes.outbox_added = [("m", 1), ("m", 1)]
-        with pytest.raises(Exception, match="UNIQUE"):
+        with pytest.raises(StoreUnusable, match=r"store\.failed"):
             journal.commit(changes)
     assert bank.sql("SELECT count(*) FROM events WHERE partition = 1") == [(0,)]
     assert bank.sql("SELECT last_seq FROM partitions WHERE partition = 1") == [(0,)]

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from audit.findings import Verified
 from domain.catalogue import Envelope
 from stores.inbox import Taken, Told
@@ -25,11 +27,17 @@ Line = tuple[str, int, int, int, bytes, bytes]
 class Bank:
     """A store in ``folder``; closing is the garbage collector's, as in a short-lived command."""
 
-    def __init__(self, folder: Path, *, partitions: int = 2, name: str = "tidings") -> None:
+    def __init__(
+        self, folder: Path, *, partitions: int = 2, name: str = "tidings", url: str | None = None
+    ) -> None:
+        """A fresh SQLite file, or the empty PostgreSQL database at ``url``."""
         self.path = folder / f"{name}.db"
         self.outbox = folder / f"{name}-outbox"
-        self.settings = Settings(f"sqlite:///{self.path}", self.outbox)
-        shutil.copyfile(_initialised(partitions), self.path)
+        self.settings = Settings(url or f"sqlite:///{self.path}", self.outbox)
+        if url is None:
+            shutil.copyfile(_initialised(partitions), self.path)
+        else:
+            initialise(self.settings, partitions=partitions)
 
     @property
     def tidings(self) -> Tidings:
@@ -61,21 +69,30 @@ class Bank:
         """Each customer's events as stored, whatever partition they lie in."""
         rows = self.sql(
             "SELECT s.subject, e.kind, e.occurred_at, e.recorded_at, e.cause, e.body, e.hash "
-            "FROM events e JOIN streams s USING (partition, stream) WHERE partition > 0 "
+            "FROM events e JOIN streams s ON s.partition = e.partition AND s.stream = e.stream "
+            "WHERE e.partition > 0 "
             "ORDER BY s.subject, e.version"
         )
         told: dict[str, list[Line]] = {}
-        for subject, *line in rows:
+        for subject, *line in sorted(rows, key=lambda row: str(row[0])):
             told.setdefault(subject, []).append((*line,))
         return told
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Whatever an attacker or a test does to the file directly."""
+        if not self.settings.store.startswith("sqlite"):
+            return _postgresql(self.settings.store, statement, parameters)
         connection = sqlite3.connect(self.path, isolation_level=None)
         try:
             return connection.execute(statement, parameters).fetchall()
         finally:
             connection.close()
+
+
+def _postgresql(url: str, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.replace("?", "%s").encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import click
 
-from stores.database import sqlite_path
+from stores.database import store_name
 from tidings.bootstrap import CUSTOMER_PARTITIONS, initialise
 from tidings.cli.terminal import Terminal, common_options
 
@@ -19,7 +19,7 @@ from tidings.cli.terminal import Terminal, common_options
 def command(terminal: Terminal, partitions: int) -> None:
     """Make the store and publish the shipped programmes; again, it says what is there."""
     made, new = initialise(terminal.settings, partitions=partitions)
-    store = str(sqlite_path(terminal.settings.store))
+    store = store_name(terminal.settings.store)
     terminal.tell("init.made" if made else "init.there", store=store)
     if new:
         terminal.tell("init.published")

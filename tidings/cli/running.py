@@ -1,14 +1,18 @@
 """tidings run: live through time by the virtual clock."""
 
+import time
 from datetime import datetime
 
 import click
 from msgspec import to_builtins
 
-from stores.journal import check_clock_start
+from domain.errors import LeaseLost
+from stores.journal import behind, check_clock_start
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
 from tidings.process import BATCH, Tally
+
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 @click.command("run")
@@ -19,15 +23,16 @@ from tidings.process import BATCH, Tally
     type=Instant(),
     help="Where the clock of a new store starts: nothing due before it is sent.",
 )
+@click.option("--join", is_flag=True, help="Share the partitions with other workers that run.")
 @common_options
-def command(terminal: Terminal, until: datetime, since: datetime | None) -> None:
+def command(terminal: Terminal, until: datetime, since: datetime | None, join: bool) -> None:
     """All facts and timers up to an instant, in their order; messages go to the sandbox."""
     if since is not None and since > until:
         raise click.BadParameter("--from lies after --until")
     tidings = bootstrap(terminal.settings)
     waiting = tidings.inbox.waiting(until=until)
     with terminal.progress("run.progress", waiting) as advance:
-        tally = live(tidings, until=until, since=since, advance=advance)
+        tally = live(tidings, until=until, since=since, advance=advance, join=join)
     show(terminal, tally)
     terminal.json(to_builtins(tally))
 
@@ -39,17 +44,31 @@ def live(
     since: datetime | None = None,
     advance: Advance,
     batch: int = BATCH,
+    join: bool = False,
 ) -> Tally:
     """Run every partition of the store up to ``until``; gives what was done.
 
-    ``since`` is where the clock of a new store starts. Raises InputRefused where it would have to jump.
+    ``since`` is where the clock of a new store starts. With ``join``, partitions that other workers have are
+    left to them, and taken over should one of them die; it ends when all partitions are there. Raises
+    InputRefused where a clock would have to jump, LeaseLost for a partition in other hands without ``join``.
     """
     if since is not None:
         check_clock_start(tidings.engine, since)
     tally = Tally()
     worker = tidings.worker(tally, batch=batch)
-    for partition in tidings.history.customer_partitions():
-        worker.run(partition, until=until, since=since, progress=lambda _: advance(tally.facts))
+    waiting = list(tidings.history.customer_partitions())
+    while waiting:
+        held: list[int] = []
+        for partition in waiting:
+            try:
+                worker.run(partition, until=until, since=since, progress=lambda _: advance(tally.facts))
+            except LeaseLost:
+                if not join:
+                    raise
+                held.append(partition)
+        if held:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        waiting = behind(tidings.engine, held, until=until)
     tidings.ledger.catch_up()
     return tally
 

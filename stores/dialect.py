@@ -1,14 +1,30 @@
-"""Rows by the set, on the driver's own bulk calls: one statement for many rows, whatever the database.
+"""What SQLite and PostgreSQL do differently, all of it: statements, sets of rows, what they complain of.
 
-SQLite takes them by ``executemany``; PostgreSQL by COPY where rows are only added, and by ``unnest`` of one
-array for each column where they are replaced or removed. Everything runs in the caller's transaction.
+Many rows are one statement. SQLite takes them by ``executemany``; PostgreSQL by COPY where rows are only
+added, and by ``unnest`` of one array for each column where they are replaced or removed. Everything runs in
+the caller's transaction.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    CursorResult,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Sequence[object]
 
@@ -19,6 +35,65 @@ _ARRAYS: dict[type[object], str] = {
     Text: "text",
     LargeBinary: "bytea",
 }
+
+
+# The database's own clock, in microseconds since 1970: hosts' clocks differ, and leases must not.
+_NOW = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+}
+_AMONG = {"sqlite": r"IN (SELECT value FROM json_each(:\1))", "postgresql": r"= ANY(:\1)"}
+
+# What the databases' own codes mean for a user; the longest fitting prefix counts.
+_COMPLAINTS = {
+    "SQLITE_NOTADB": "store.not_a_store",
+    "SQLITE_CORRUPT": "store.damaged",
+    "SQLITE_BUSY": "store.locked",
+    "SQLITE_LOCKED": "store.locked",
+    "SQLITE_READONLY": "store.read_only",
+    "SQLITE_FULL": "store.disk_full",
+    "SQLITE_IOERR": "store.disk_error",
+    "SQLITE_CANTOPEN": "store.cannot_open",
+    "SQLITE_AUTH": "store.cannot_open",
+    "08": "store.cannot_open",  # connection exceptions
+    "25006": "store.read_only",
+    "25P03": "store.too_slow",  # idle in transaction for too long
+    "28": "store.cannot_open",  # authorization
+    "3D000": "store.cannot_open",  # no such database
+    "42501": "store.cannot_open",  # no privilege
+    "53100": "store.disk_full",
+    "53": "store.busy",  # out of some other resource
+    "55P03": "store.locked",
+    "57P": "store.cannot_open",  # shut down
+    "58": "store.disk_error",
+}
+
+
+def run(connection: Connection, statement: str, **values: object) -> CursorResult[*tuple[Any, ...]]:
+    """Execute one of our statements: ``:name`` is a value, ``{now}`` the database's clock in microseconds.
+
+    ``{among name}`` asks whether what stands before it is one of a list of numbers or texts.
+    """
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        values = {name: json.dumps(v) if isinstance(v, list) else v for name, v in values.items()}
+    return connection.execute(_prepared(statement, dialect), values)
+
+
+@cache
+def _prepared(statement: str, dialect: str) -> TextClause:
+    filled = statement.replace("{now}", _NOW[dialect])
+    return text(re.sub(r"\{among (\w+)\}", _AMONG[dialect], filled))
+
+
+def complaint(error: DBAPIError) -> str:
+    """The code of the text catalogue for what the database refused."""
+    state = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # A server that cannot be reached never got as far as giving a code.
+        return "store.cannot_open" if isinstance(error, OperationalError) else "store.failed"
+    fitting = [known for known in _COMPLAINTS if str(state).startswith(known)]
+    return _COMPLAINTS[max(fitting, key=len)] if fitting else "store.failed"
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -77,6 +152,15 @@ def delete(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
         _execute_many(connection, _delete_values(table), keys)
 
 
+def lock(connection: Connection, key: int) -> None:
+    """Wait until nobody else has locked ``key``, until the end of the transaction; no table is locked.
+
+    A writing transaction of SQLite is alone anyway.
+    """
+    if is_postgresql(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
 def is_postgresql(connection: Connection) -> bool:
     """Whether the connection's database is PostgreSQL; the only other one is SQLite."""
     return connection.dialect.name == "postgresql"
@@ -92,10 +176,17 @@ def _execute_arrays(connection: Connection, statement: str, rows: Sequence[Row])
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
-        copy.set_types(_types(table.columns.values()))
-        for row in rows:
-            copy.write_row(row)
+    refused = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
+            copy.set_types(_types(table.columns.values()))
+            for row in rows:
+                copy.write_row(row)
+    except refused as error:
+        # COPY goes past SQLAlchemy; its errors must not.
+        raise DBAPIError.instance(
+            _copy_statement(table), None, error, refused, dialect=connection.dialect
+        ) from error
 
 
 @cache

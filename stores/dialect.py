@@ -127,14 +127,14 @@ def keep(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def update(connection: Connection, table: Table, values: Sequence[str], rows: Sequence[Row]) -> None:
-    """Change the named columns of rows by primary key: each row holds the key, then the values.
+    """Change the named columns of one partition's rows: each row holds the primary key, then the values.
 
     A value of None leaves its column as it is.
     """
     if not rows:
         return
     if is_postgresql(connection):
-        _execute_arrays(connection, _update_arrays(table, tuple(values)), rows)
+        _execute_in_partition(connection, _update_arrays(table, tuple(values)), rows)
     else:
         keys = len(table.primary_key.columns)
         _execute_many(
@@ -143,11 +143,11 @@ def update(connection: Connection, table: Table, values: Sequence[str], rows: Se
 
 
 def delete(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
-    """Remove the rows of these primary keys, each key with every column of it in its order."""
+    """Remove one partition's rows of these primary keys, each with every column of the key in its order."""
     if not keys:
         return
     if is_postgresql(connection):
-        _execute_arrays(connection, _delete_arrays(table), keys)
+        _execute_in_partition(connection, _delete_arrays(table), keys)
     else:
         _execute_many(connection, _delete_values(table), keys)
 
@@ -172,6 +172,12 @@ def _execute_many(connection: Connection, statement: str, rows: Sequence[Row]) -
 
 def _execute_arrays(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
     connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+
+
+def _execute_in_partition(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    partitions, *columns = zip(*rows, strict=True)
+    (partition,) = set(partitions)
+    connection.exec_driver_sql(statement, (*(list(column) for column in columns), partition))
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -222,12 +228,10 @@ def _update_values(table: Table, values: tuple[str, ...]) -> str:
 
 @cache
 def _update_arrays(table: Table, values: tuple[str, ...]) -> str:
-    keys = list(table.primary_key.columns)
+    keys = _keys_in_partition(table)
     changes = ", ".join(f"{name} = coalesce(given.{name}, {table.name}.{name})" for name in values)
-    arrays = _arrays([*keys, *(table.c[name] for name in values)])
-    names = ", ".join([*(column.name for column in keys), *values])
-    key = " AND ".join(f"{table.name}.{column.name} = given.{column.name}" for column in keys)
-    return f"UPDATE {table.name} SET {changes} FROM unnest({arrays}) AS given ({names}) WHERE {key}"  # noqa: S608 - our own names
+    given = _given([*keys, *(table.c[name] for name in values)])
+    return f"UPDATE {table.name} SET {changes} FROM {given} WHERE {_matching(table)}"  # noqa: S608 - our own names
 
 
 @cache
@@ -238,10 +242,23 @@ def _delete_values(table: Table) -> str:
 
 @cache
 def _delete_arrays(table: Table) -> str:
-    keys = list(table.primary_key.columns)
-    names = ", ".join(column.name for column in keys)
-    key = " AND ".join(f"{table.name}.{column.name} = given.{column.name}" for column in keys)
-    return f"DELETE FROM {table.name} USING unnest({_arrays(keys)}) AS given ({names}) WHERE {key}"  # noqa: S608 - our own names
+    given = _given(_keys_in_partition(table))
+    return f"DELETE FROM {table.name} USING {given} WHERE {_matching(table)}"  # noqa: S608 - our own names
+
+
+def _given(columns: Sequence[Column[Any]]) -> str:
+    names = ", ".join(column.name for column in columns)
+    return f"unnest({_arrays(columns)}) AS given ({names})"
+
+
+def _matching(table: Table) -> str:
+    """Rows of one named partition, so that a database of many parts looks into one of them only."""
+    rest = (f"{table.name}.{c.name} = given.{c.name}" for c in _keys_in_partition(table))
+    return " AND ".join([*rest, f"{table.name}.partition = %s"])
+
+
+def _keys_in_partition(table: Table) -> list[Column[Any]]:
+    return [column for column in table.primary_key.columns if column.name != "partition"]
 
 
 def _names(table: Table) -> str:

@@ -82,7 +82,7 @@ class Ledger:
                 with writing(self._engine) as connection:
                     # Somebody else may be catching up, or have done so since: one at a time, and once.
                     lock(connection, partition)
-                    if dict(_taken_in(connection)).get(partition, 0) == first:
+                    if _taken_in(connection, partition) == first:
                         _project(connection, partition, first, min(first + _CHUNK, last))
 
     def messages(
@@ -156,19 +156,18 @@ def _fields() -> Sequence[str]:
 
 def _behind(connection: Connection) -> Iterator[tuple[int, int, int]]:
     """Partition, the last seq taken in, and the last seq there is, where they differ."""
-    done = dict(_taken_in(connection))
     for partition in customer_partitions(connection):
-        last = connection.execute(
-            select(func.max(events.c.seq)).where(events.c.partition == partition)
-        ).scalar()
-        if (last or 0) > done.get(partition, 0):
-            yield partition, done.get(partition, 0), last or 0
+        done = _taken_in(connection, partition)
+        query = select(func.max(events.c.seq)).where(events.c.partition == partition)
+        last = connection.execute(query).scalar() or 0
+        if last > done:
+            yield partition, done, last
 
 
-def _taken_in(connection: Connection) -> list[tuple[int, int]]:
-    """Each partition with the last seq that was taken in."""
-    query = select(projections.c.partition, projections.c.seq).where(projections.c.name == _NAME)
-    return [(row[0], row[1]) for row in connection.execute(query)]
+def _taken_in(connection: Connection, partition: int) -> int:
+    """The last seq of the partition that was taken in; 0 before the first."""
+    query = select(projections.c.seq).where(projections.c.partition == partition, projections.c.name == _NAME)
+    return connection.execute(query).scalar() or 0
 
 
 def _project(connection: Connection, partition: int, after: int, upto: int) -> None:

@@ -19,7 +19,7 @@ def to_micros(at: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """The aware UTC instant that ``to_micros`` turned into a number."""
-    return EPOCH + timedelta(microseconds=micros)
+    return EPOCH + _MICROSECOND * micros
 
 
 @lru_cache(maxsize=1024)

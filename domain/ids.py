@@ -1,14 +1,21 @@
 """Identities that everyone derives alike: no counter, no chance, so a replay makes the same ones."""
 
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 from zlib import crc32
 
-_NAMESPACE = UUID("6d1f0c1e-7f5b-5c8e-9a53-0d8f5e5b7a11")
+_NAMESPACE = UUID("6d1f0c1e-7f5b-5c8e-9a53-0d8f5e5b7a11").bytes
+_VARIANT = "89ab"
 
 
 def derived_id(*parts: str) -> str:
-    """The UUID (version 5) that these parts always give, in their order."""
-    return str(uuid5(_NAMESPACE, "\x1f".join(parts)))
+    """The UUID (version 5) that these parts always give, in their order.
+
+    Source: RFC 9562 section 5.5. Spelt out, since the standard library's objects cost most of its time.
+    """
+    said = sha1(_NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANT[int(said[16], 16) & 3]
+    return f"{said[:8]}-{said[8:12]}-5{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
 
 
 def partition_of(subject: str, *, partitions: int) -> int:

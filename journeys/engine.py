@@ -7,14 +7,16 @@ of either's meaning raises ENGINE_VERSION.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+from msgspec import Struct
 
 from domain import catalogue as facts
 from domain import events
 from domain.clock import first_at_local, local_day
 from domain.customer import Customer, evolve
 from domain.enrolment import enrolment_id, waiting_timer, work_id
-from domain.events import KIND_OF, Decision, Event, Value, Values
+from domain.events import KIND_OF, Decision, Event, Values
 from domain.policy import Allowed, Forbidden, care_hold, judge
 from journeys import admission
 from journeys.admission import fact_key
@@ -40,9 +42,11 @@ TOLD_LATE = timedelta(days=7)
 _PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)
 _HOLDING_FACTS = (facts.HoldingOpened, facts.HoldingChanged, facts.HoldingClosed)
 _LEAVING_FACTS = (facts.CustomerMerged, facts.CustomerErased)
+_FAR_REACHING = frozenset({events.TimerFired, *_PERSON_FACTS, *_HOLDING_FACTS, *_LEAVING_FACTS})
+_NO_TIMERS: frozenset[str] = frozenset()
 
 
-class Decided(NamedTuple):
+class Decided(Struct, frozen=True):
     """What was decided, in order, and the customer with all of it folded in."""
 
     events: list[Event]
@@ -51,6 +55,8 @@ class Decided(NamedTuple):
 
 def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Decided:
     """What follows from ``cause`` (already folded into ``customer``) at ``now`` (aware UTC)."""
+    if _nothing_follows(customer, cause, rules):
+        return Decided([], customer)
     turn = _Turn(customer, cause, rules, now)
     body = cause.body
     if isinstance(body, _LEAVING_FACTS):
@@ -59,7 +65,7 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
         pass
     elif isinstance(body, events.TimerFired):
         turn.wake(body.timer)
-    elif cause.cause == 0:
+    else:
         turn.hear(cause.kind)
     return Decided(turn.events, turn.customer)
 
@@ -70,6 +76,18 @@ def hand_over(customer: Customer, message: str, rules: Rules) -> Allowed | Forbi
     return judge(
         rules.policy, customer, purpose=request.purpose, topic=request.topic, channels=request.channels
     )
+
+
+def _nothing_follows(customer: Customer, cause: Event, rules: Rules) -> bool:
+    """Whether the kind of the cause tells at once that there is nothing to decide, as it mostly does."""
+    if type(cause.body) in _FAR_REACHING:
+        return False
+    if cause.cause:
+        return True
+    kind = cause.kind
+    if kind in rules.fact_entries or (customer.enrolments and kind in rules.goal_facts):
+        return False
+    return rules.silence_timers.get(kind, _NO_TIMERS) <= customer.timers.keys()
 
 
 class _Turn:
@@ -323,6 +341,8 @@ class _Turn:
         state = self.customer.enrolments[enrolment]
         visit = state.visits.get(step.step, 0) + 1
         template = self.rules.templates[step.template]
+        customer = self.customer
+        values = {**state.entry, "given_name": customer.given_name, "family_name": customer.family_name}
         return events.MessageRequested(
             message=work_id(enrolment, step=step.step, visit=visit),
             enrolment=enrolment,
@@ -335,14 +355,5 @@ class _Turn:
             template_version=template.version,
             purpose=journey.purpose,
             topic=journey.topic,
-            variables={name: self._variable(name, state.entry) for name in template.variables},
+            variables={name: values.get(name) for name in template.variables},
         )
-
-    def _variable(self, name: str, entry: Values) -> Value:
-        match name:
-            case "given_name":
-                return self.customer.given_name
-            case "family_name":
-                return self.customer.family_name
-            case _:
-                return entry.get(name)

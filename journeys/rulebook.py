@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.policy import Policy
+from journeys.admission import entry_timer
 from journeys.definition import (
     EnterOnBirthday,
     EnterOnFact,
@@ -56,6 +57,7 @@ class Rules:
     """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
 
     ``journeys`` and ``templates`` are those in force by name, ``versions`` all journeys ever published.
+    ``silence_timers`` are the wake-ups that a fact of each kind sets unless they are pending.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -72,6 +74,10 @@ class Rules:
         self.maturities: tuple[Journey, ...] = ()
         for journey in self.journeys.values():
             self._index(journey)
+        self.silence_timers = {
+            fact: frozenset(entry_timer(journey.journey) for journey in group)
+            for fact, group in self.silences.items()
+        }
 
     def _index(self, journey: Journey) -> None:
         match journey.enter:

@@ -2,9 +2,6 @@
 
 from hashlib import sha256
 
-from domain.clock import to_micros
-from domain.events import Event
-
 _GENESIS = b"tidings/history/1\x00"
 
 
@@ -30,26 +27,14 @@ def link(
     authored objects, which stand under none). Where an event is stored (partition, seq) is left out: a
     history that moves stays the same.
     """
-    header = b"%d|%b|%d|%d|%d|%b|" % (
+    said = b"%b%d|%b|%d|%d|%d|%b|%b" % (
+        previous,
         version,
         kind.encode(),
         occurred_at,
         recorded_at,
         cause,
         rulebook.encode(),
+        body,
     )
-    return sha256(previous + header + body).digest()
-
-
-def link_event(previous: bytes, event: Event, *, rulebook: str, body: bytes) -> bytes:
-    """``link`` for an event in memory."""
-    return link(
-        previous,
-        version=event.version,
-        kind=event.kind,
-        occurred_at=to_micros(event.occurred_at),
-        recorded_at=to_micros(event.recorded_at),
-        cause=event.cause,
-        rulebook=rulebook,
-        body=body,
-    )
+    return sha256(said).digest()

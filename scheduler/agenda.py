@@ -3,25 +3,30 @@
 Order matters within a customer only; across customers it is kept so that a run is easy to follow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-F = TypeVar("F")
+
+class Dated(Protocol):
+    """What happened at an instant, in microseconds since 1970."""
+
+    @property
+    def occurred_at(self) -> int: ...
+
+
+F = TypeVar("F", bound=Dated)
 
 
 class Agenda(Generic[F]):
     """Facts in a given order, merged with wake-ups that are known or come up on the way.
 
     Instants are microseconds since 1970. Wake-ups after ``horizon`` are left for another time: there
-    may be facts before them that are not here.
+    may be facts before them that are not here. Iterate once; ``wake`` may be called on the way.
     """
 
-    def __init__(
-        self, facts: Iterable[tuple[int, F]], timers: Iterable[tuple[int, int]], *, horizon: int
-    ) -> None:
-        self._facts = list(facts)
-        self._next_fact = 0
+    def __init__(self, facts: Sequence[F], timers: Iterable[tuple[int, int]], *, horizon: int) -> None:
+        self._facts = facts
         self._timers: list[tuple[int, int]] = []
         self._horizon = horizon
         for due_at, customer in timers:
@@ -32,11 +37,12 @@ class Agenda(Generic[F]):
         if due_at <= self._horizon:
             heappush(self._timers, (due_at, customer))
 
-    def next(self) -> F | tuple[int, int] | None:
-        """The next fact, or (due, customer) of the next wake-up; None when there is nothing left."""
-        if self._next_fact < len(self._facts):
-            occurred_at, fact = self._facts[self._next_fact]
-            if not self._timers or occurred_at <= self._timers[0][0]:
-                self._next_fact += 1
-                return fact
-        return heappop(self._timers) if self._timers else None
+    def __iter__(self) -> Iterator[F | tuple[int, int]]:
+        """Each fact, and (due, customer) of each wake-up, in the order of their instants."""
+        timers = self._timers
+        for fact in self._facts:
+            while timers and timers[0][0] < fact.occurred_at:
+                yield heappop(timers)
+            yield fact
+        while timers:
+            yield heappop(timers)

@@ -15,7 +15,7 @@ from uuid import uuid4
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from domain.chain import genesis, link_event
+from domain.chain import genesis, link
 from domain.clock import from_micros, to_micros
 from domain.codec import encode_body
 from domain.errors import InputRefused, LeaseLost
@@ -226,39 +226,56 @@ class Journal:
     def append(
         self,
         changes: Changes,
-        event: Event,
+        events: Sequence[Event],
         *,
         stream: int,
         head: StoredHead,
         rulebook: tuple[int, str],
         body: bytes | None = None,
     ) -> StoredHead:
-        """Add the event's row to the changes; gives the new end of the history.
+        """Add the rows of one input and of what follows from it; gives the new end of the history.
 
         ``rulebook`` is number and digest of the one in force. ``body`` saves encoding again what is at
-        hand in its stored form.
+        hand of the first event in its stored form.
         """
-        self._last_seq += 1
-        stored = encode_body(event.body) if body is None else body
-        hash_ = link_event(head.hash, event, rulebook=rulebook[1], body=stored)
-        changes.events.append(
-            (
-                self.partition,
-                self._last_seq,
-                stream,
-                event.version,
-                head.seq,
-                event.kind,
-                to_micros(event.occurred_at),
-                to_micros(event.recorded_at),
-                event.cause,
-                rulebook[0],
+        number, digest = rulebook
+        seq, prev, hash_ = self._last_seq, head.seq, head.hash
+        for event in events:
+            recorded_at = to_micros(event.recorded_at)
+            same = event.occurred_at is event.recorded_at
+            occurred_at = recorded_at if same else to_micros(event.occurred_at)
+            stored = encode_body(event.body) if body is None else body
+            body = None
+            hash_ = link(
                 hash_,
-                stored,
+                version=event.version,
+                kind=event.kind,
+                occurred_at=occurred_at,
+                recorded_at=recorded_at,
+                cause=event.cause,
+                rulebook=digest,
+                body=stored,
             )
-        )
-        new = StoredHead(event.version, self._last_seq, hash_)
-        changes.heads[stream] = new
+            seq += 1
+            changes.events.append(
+                (
+                    self.partition,
+                    seq,
+                    stream,
+                    event.version,
+                    prev,
+                    event.kind,
+                    occurred_at,
+                    recorded_at,
+                    event.cause,
+                    number,
+                    hash_,
+                    stored,
+                )
+            )
+            prev = seq
+        self._last_seq = seq
+        changes.heads[stream] = new = StoredHead(events[-1].version, seq, hash_)
         return new
 
     def commit(self, changes: Changes, *, clock_at: datetime | None = None) -> None:

@@ -79,10 +79,11 @@ class Worker(Struct, frozen=True):
 
 
 class _Held(Struct):
-    """A customer in memory, where their history ends, and the wake-up that the store knows of."""
+    """A customer in memory, where their history ends, and the wake-ups ahead: by now, and to the store."""
 
     customer: Customer
     head: StoredHead
+    ahead: tuple[datetime, str] | None
     due_at: datetime | None
 
 
@@ -131,38 +132,30 @@ class _Passage:
         self._work_off(pending)
         self._plan_wake_ups()
         self._journal.commit(self._changes)
-        self._worker.tally.events += len(self._changes.events)
+        self._count()
         self._let_go()
         return True
 
     def _work_off(self, pending: Pending) -> None:
-        agenda: Agenda[PendingFact] = Agenda(
-            ((fact.occurred_at, fact) for fact in pending.facts), pending.timers, horizon=pending.horizon
-        )
-        while (item := agenda.next()) is not None:
+        agenda = Agenda(pending.facts, pending.timers, horizon=pending.horizon)
+        for item in agenda:
             stream = item.stream if isinstance(item, PendingFact) else item[1]
             if stream in self._leaving:
                 continue
             held = self._held[stream]
-            known = held.customer.next_timer
+            known = held.ahead
             if isinstance(item, PendingFact):
                 self._take_fact(held, item)
-            elif known is None or to_micros(known[0]) != item[0]:
-                continue
-            else:
+            elif known is not None and to_micros(known[0]) == item[0]:
                 self._take_timer(held, stream, known)
-                known = None
-            ahead = held.customer.next_timer
-            if ahead is not None and ahead != known:
-                agenda.wake(stream, to_micros(ahead[0]))
+            if held.ahead is not known and held.ahead is not None:
+                agenda.wake(stream, to_micros(held.ahead[0]))
 
     def _take_fact(self, held: _Held, fact: PendingFact) -> None:
-        self.facts_taken += 1
-        self._worker.tally.facts += 1
-        self._changes.consumed.append((fact.occurred_at, fact.rank, fact.position))
-        body = decode_body(fact.kind, fact.body)
-        at = from_micros(fact.occurred_at)
-        self._take(held, fact.stream, fact.kind, at, cause=0, body=body, stored=fact.body)
+        occurred_at, rank, position, stream, kind, stored = fact
+        self._changes.consumed.append((occurred_at, rank, position))
+        body = decode_body(kind, stored)
+        self._take(held, stream, kind, from_micros(occurred_at), cause=0, body=body, stored=stored)
 
     def _take_timer(self, held: _Held, stream: int, due: tuple[datetime, str]) -> None:
         at, name = due
@@ -193,52 +186,52 @@ class _Passage:
         stored: bytes | None = None,
     ) -> None:
         """An input of one customer, and everything that follows from it at once."""
-        now = max(occurred_at, held.customer.clock_at, self._journal.clock_at)
-        event = Event(held.customer.version + 1, kind, occurred_at, now, cause, body)
-        self._append(held, stream, event, stored=stored)
-        held.customer = evolve(held.customer, event)
-        decided = decide(held.customer, event, self._worker.rules, now)
-        for decision in decided.events:
-            self._append(held, stream, decision)
-        held.customer = decided.customer
+        before = held.customer
+        now = max(occurred_at, before.clock_at, self._journal.clock_at)
+        event = Event(before.version + 1, kind, occurred_at, now, cause, body)
+        decided = decide(evolve(before, event), event, self._worker.rules, now)
+        customer = decided.customer
+        events = [event, *decided.events]
         for decision in decided.events:
             if isinstance(decision.body, EnrolmentStarted):
                 self._worker.tally.journeys[decision.body.journey] += 1
             elif isinstance(decision.body, MessageRequested):
-                self._prepare(held, stream, decision.body.message, now)
+                last_word, customer = self._prepare(customer, stream, decision.body.message, now)
+                events.append(last_word)
+        held.head = self._journal.append(
+            self._changes, events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
+        )
+        held.customer = customer
+        if customer.timers is not before.timers:
+            held.ahead = customer.next_timer
 
-    def _prepare(self, held: _Held, stream: int, message: str, now: datetime) -> None:
-        """Judge a requested message, and note the intent to send it or the reason not to."""
+    def _prepare(
+        self, customer: Customer, stream: int, message: str, now: datetime
+    ) -> tuple[Event, Customer]:
+        """Judge a requested message; gives the intent to send it or the reason not to, and folds it in."""
         worker = self._worker
-        body, rendered = sending.prepare(held.customer, message, worker.rules, worker.templates)
-        cause = held.customer.messages[message].requested_version
-        event = Event(held.customer.version + 1, KIND_OF[type(body)], now, now, cause, body)
-        self._append(held, stream, event)
-        held.customer = evolve(held.customer, event)
+        body, rendered = sending.prepare(customer, message, worker.rules, worker.templates)
+        cause = customer.messages[message].requested_version
+        event = Event(customer.version + 1, KIND_OF[type(body)], now, now, cause, body)
+        customer = evolve(customer, event)
         if isinstance(body, MessageSuppressed) or rendered is None:
             worker.tally.messages["suppressed"] += 1
             worker.tally.suppressed[getattr(body, "rule", "")] += 1
-            return
-        self._changes.outbox_added.append((message, stream))
-        self._leaving.setdefault(stream, []).append(sending.outgoing(held.customer, message, rendered))
+        else:
+            self._changes.outbox_added.append((message, stream))
+            self._leaving.setdefault(stream, []).append(sending.outgoing(customer, message, rendered))
+        return event, customer
 
-    def _append(
-        self,
-        held: _Held,
-        stream: int,
-        event: Event,
-        *,
-        stored: bytes | None = None,
-    ) -> None:
-        held.head = self._journal.append(
-            self._changes, event, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
-        )
+    def _count(self) -> None:
+        taken = len(self._changes.consumed)
+        self.facts_taken += taken
+        self._worker.tally.facts += taken
+        self._worker.tally.events += len(self._changes.events)
 
     def _plan_wake_ups(self) -> None:
         for stream in self._changes.heads:
             held = self._held[stream]
-            due = held.customer.next_timer
-            due_at = due[0] if due else None
+            due_at = held.ahead[0] if held.ahead else None
             if due_at != held.due_at:
                 self._changes.timers[stream] = held.due_at = due_at
 
@@ -267,5 +260,5 @@ class _Passage:
 
 def _restored(stored: Stored) -> _Held:
     customer = folded(stored.subject, map(restored, stored.events))
-    due = customer.next_timer
-    return _Held(customer, stored.head, due[0] if due else None)
+    ahead = customer.next_timer
+    return _Held(customer, stored.head, ahead, ahead[0] if ahead else None)

@@ -49,7 +49,7 @@ def changes_of(journal: Journal, stream: int = 1) -> Changes:
     event = Event(
         head.version + 1, "timer.fired/1", NEW_YEAR, NEW_YEAR, 0, TimerFired(timer="t", due_at=NEW_YEAR)
     )
-    journal.append(changes, event, stream=stream, head=head, rulebook=RULEBOOK)
+    journal.append(changes, [event], stream=stream, head=head, rulebook=RULEBOOK)
     return changes
 
 

@@ -1,12 +1,17 @@
 """A customer's recorded assets, month by month, exact in whatever order balances arrive."""
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from msgspec import Struct
 
 MONTHS_KEPT = 13
+_NOTHING = Decimal(0)
+_MONTH = attrgetter("month")
 
 
 class MonthEnd(Struct, frozen=True, gc=False):
@@ -24,11 +29,13 @@ Balances = dict[str, tuple[MonthEnd, ...]]
 def with_balance(balances: Balances, account: str, balance: MonthEnd) -> Balances:
     """The balances with one more; within a month the later one in business time counts."""
     known = balances.get(account, ())
-    if any(end.month == balance.month and end.at > balance.at for end in known):
-        return balances
-    others = (end for end in known if end.month != balance.month)
-    months = sorted((*others, balance), key=lambda end: end.month)
-    return {**balances, account: tuple(months[-MONTHS_KEPT:])}
+    place = bisect_left(known, balance.month, key=_MONTH)
+    later = known[place:]
+    if later and later[0].month == balance.month:
+        if later[0].at > balance.at:
+            return balances
+        later = later[1:]
+    return {**balances, account: (*known[:place], balance, *later)[-MONTHS_KEPT:]}
 
 
 def closed(balances: Balances, account: str, *, month: int, at: datetime) -> Balances:
@@ -39,23 +46,29 @@ def closed(balances: Balances, account: str, *, month: int, at: datetime) -> Bal
     return with_balance(balances, account, MonthEnd(month, Decimal(0), known[-1].currency, at))
 
 
-def assets_by_month(balances: Balances) -> list[tuple[int, Decimal]]:
-    """Assets at the end of each month in which some balance was recorded, earliest first.
+def assets_by_month(balances: Balances) -> Iterator[tuple[int, Decimal]]:
+    """Assets at the end of each month in which some balance was recorded, latest first.
 
     They are told in the currency of most month-ends; balances in others are left out, no rate being
     known. An account without a balance in a month counts with the last one before it.
     """
-    currency = _main_currency(balances)
-    accounts = [[end for end in ends if end.currency == currency] for ends in balances.values()]
-    months = sorted({end.month for ends in accounts for end in ends})
-    return [(month, sum((_as_of(ends, month) for ends in accounts), Decimal(0))) for month in months]
+    accounts = _in_one_currency(balances)
+    for month in sorted({end.month for ends in accounts for end in ends}, reverse=True):
+        yield month, sum([_as_of(ends, month) for ends in accounts], _NOTHING)
 
 
-def _main_currency(balances: Balances) -> str:
-    """The currency of most month-ends; names decide between equals."""
-    counted = Counter(end.currency for ends in balances.values() for end in ends)
-    return min(counted, key=lambda currency: (-counted[currency], currency), default="")
+def _in_one_currency(balances: Balances) -> list[tuple[MonthEnd, ...]]:
+    """The month-ends in the currency of most of them; names decide between equals."""
+    currencies = [end.currency for ends in balances.values() for end in ends]
+    if len(set(currencies)) < 2:
+        return list(balances.values())
+    counted = Counter(currencies)
+    main = min(counted, key=lambda currency: (-counted[currency], currency))
+    return [tuple(end for end in ends if end.currency == main) for ends in balances.values()]
 
 
-def _as_of(ends: list[MonthEnd], month: int) -> Decimal:
-    return next((end.amount for end in reversed(ends) if end.month <= month), Decimal(0))
+def _as_of(ends: tuple[MonthEnd, ...], month: int) -> Decimal:
+    for end in reversed(ends):
+        if end.month <= month:
+            return end.amount
+    return _NOTHING

@@ -1,7 +1,7 @@
 """Conditions as Python predicates: the same tree that compliance reads decides here."""
 
 from decimal import Decimal
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import assert_never
 
 from domain.assets import assets_by_month
@@ -36,10 +36,12 @@ def _in_bounds(condition: EntryValue, value: object) -> bool:
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:
-    months = assets_by_month(customer.balances)[-(condition.months + 1) :]
-    if len(months) <= condition.months or months[0][1] <= 0:
-        return False
     factor = Decimal(100 + condition.over_percent) / 100
-    return all(
-        later[0] == earlier[0] + 1 and later[1] > earlier[1] * factor for earlier, later in pairwise(months)
-    )
+    months = islice(assets_by_month(customer.balances), condition.months + 1)
+    compared, earliest = 0, Decimal(0)
+    # From the latest month back: the first pair that does not fit spares adding up the others.
+    for (month, assets), (month_before, assets_before) in pairwise(months):
+        if month != month_before + 1 or assets <= assets_before * factor:
+            return False
+        compared, earliest = compared + 1, assets_before
+    return compared == condition.months and earliest > 0

@@ -46,7 +46,7 @@ def render(template: Template, *, channel: ChannelName, language: str, variables
     words = template.languages[chosen].words
     try:
         heading, text = (
-            _compiled(source, chosen).render({**variables, "words": words})
+            _filled(_compiled(source, chosen), {**variables, "words": words})
             for source in template.parts(chosen, channel)
         )
     except TemplateError as error:
@@ -71,6 +71,11 @@ def undeclared(template: Template) -> list[str]:
                         "template.fails", template=template.template, reason=str(error)
                     ) from error
     return sorted(used - set(template.variables) - _ALWAYS)
+
+
+def _filled(template: Compiled, values: dict[str, object]) -> str:
+    # As ``render`` does, which would first copy the environment's globals, and there are none.
+    return "".join(template.root_render_func(template.new_context(values, shared=True)))
 
 
 @lru_cache(maxsize=16)

@@ -111,7 +111,8 @@ def refusals(
     customer: Customer, journey: Journey, *, key: str, now: datetime
 ) -> Iterator[tuple[str, Values]]:
     """Every rule that forbids entering now, with the values it saw; none means: come in."""
-    if enrolment_id(customer.subject, journey=journey.journey, key=key) in customer.enrolments:
+    enrolments = customer.enrolments
+    if enrolments and enrolment_id(customer.subject, journey=journey.journey, key=key) in enrolments:
         yield "already_enrolled", {"key": key}
     last = customer.entered.get(journey.journey)
     if last is None:

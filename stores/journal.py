@@ -239,6 +239,7 @@ class Journal:
         hand of the first event in its stored form.
         """
         number, digest = rulebook
+        partition, rows = self.partition, changes.events
         seq, prev, hash_ = self._last_seq, head.seq, head.hash
         for event in events:
             recorded_at = to_micros(event.recorded_at)
@@ -257,9 +258,9 @@ class Journal:
                 body=stored,
             )
             seq += 1
-            changes.events.append(
+            rows.append(
                 (
-                    self.partition,
+                    partition,
                     seq,
                     stream,
                     event.version,

@@ -6,7 +6,7 @@ the fence: it touches the partition's row by owner and epoch, so a worker that l
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import NamedTuple

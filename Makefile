@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format clean
+BENCH_STAMP := $(VENV)/.bench-installed
+POSTGRESQL ?=
+
+.PHONY: demo test check bench bench-quick format clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +30,16 @@ test: $(STAMP)  ## everything, under five minutes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $(BENCH_STAMP)
+
+bench: $(BENCH_STAMP)  ## what everything costs, at full size; POSTGRESQL=URL measures there too
+	$(BIN)/python -m bench --full $(if $(POSTGRESQL),--postgresql '$(POSTGRESQL)')
+
+bench-quick: $(BENCH_STAMP)  ## the same at smaller sizes, under five minutes
+	$(BIN)/python -m bench --quick $(if $(POSTGRESQL),--postgresql '$(POSTGRESQL)')
 
 format: $(STAMP)
 	$(BIN)/ruff format .

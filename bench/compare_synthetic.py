@@ -104,7 +104,7 @@ def made_up_bank(*, customers: int, days: int, seed: int) -> Bank:
     for told in synthetic_bank(customers=customers, days=days, start=START, seed=seed):
         fact = told.fact
         if isinstance(fact, CustomerRegistered):
-            zones[told.subject] = fact.zone
+            zones[told.subject] = fact.zone or "UTC"
         day = local_day(told.occurred_at, zones[told.subject])
         if isinstance(fact, CustomerRegistered) and fact.birth_date:
             known[told.subject] = Customer((START - fact.birth_date).days / 365.25, day)

@@ -18,6 +18,10 @@ _ON_BOTH = ("pipeline", "timers", "scaling")
 _ROOT = Path(__file__).parent.parent
 
 
+# A benchmark that hangs must not keep the others from their turn.
+_LONGEST_SECONDS = {"quick": 120, "full": 3 * 3600}
+
+
 def main() -> int:
     """Run what the arguments ask for; 1 if a benchmark failed."""
     arguments = _arguments()
@@ -54,7 +58,13 @@ def _run(name: str, title: str, arguments: argparse.Namespace, *, kind: str) -> 
     if arguments.folder:
         command += ["--folder", str(arguments.folder)]
     began = time.monotonic()
-    done = subprocess.run(command, cwd=_ROOT, stdout=subprocess.PIPE, check=False)  # noqa: S603 - our own
+    try:
+        done = subprocess.run(  # noqa: S603 - our own
+            command, cwd=_ROOT, stdout=subprocess.PIPE, check=False, timeout=_LONGEST_SECONDS[arguments.size]
+        )
+    except subprocess.TimeoutExpired as late:
+        sys.stderr.write(f"{title}: ended after {late.timeout:.0f} s, which no benchmark should need\n")
+        return None
     sys.stderr.write(f"{title}: {time.monotonic() - began:.0f} s\n")
     if done.returncode:
         return None

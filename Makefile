@@ -46,4 +46,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo outbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo outbox bench/results/*.json bench/results/*.png .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,7 +30,7 @@ _NAME = "ledger"
 _CHUNK = 20_000
 _CUSTOMER_KEY = ("partition", "stream")
 _SELECT = """
-SELECT stream, version, kind, recorded_at, body FROM events
+SELECT stream, kind, recorded_at, body FROM events
 WHERE partition = :partition AND seq > :after AND seq <= :upto
 AND (kind LIKE 'message.%' OR kind LIKE 'task.%') ORDER BY seq
 """
@@ -127,15 +127,16 @@ class Ledger:
         with reading(self._engine) as connection:
             return [TaskEntry(*row) for row in connection.execute(query)]
 
-    def find(self, message: str) -> tuple[int, int, int] | None:
-        """Partition, stream and version of the request of a message; None for an unknown id."""
+    def customer_of(self, message: str) -> str | None:
+        """The customer whom a message is or was to be for; None for an unknown id."""
         self.catch_up()
-        query = select(messages.c.partition, messages.c.stream, messages.c.requested_version).where(
-            messages.c.partition > 0, messages.c.id == message
+        query = (
+            select(streams.c.subject)
+            .join(messages, and_(*(streams.c[key] == messages.c[key] for key in _CUSTOMER_KEY)))
+            .where(messages.c.partition > 0, messages.c.id == message)
         )
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else (row[0], row[1], row[2])
+            return connection.execute(query).scalar_one_or_none()
 
     def similar(self, message: str, *, limit: int = 3) -> list[str]:
         """Messages whose ids begin like this one."""
@@ -176,11 +177,11 @@ def _project(connection: Connection, partition: int, after: int, upto: int) -> N
     changed: dict[str, dict[str, object]] = {}
     created: list[tuple[object, ...]] = []
     rows = run(connection, _SELECT, partition=partition, after=after, upto=upto)
-    for stream, version, kind, at, stored in rows:
+    for stream, kind, at, stored in rows:
         body = decode_body(kind, stored)
         match body:
             case MessageRequested():
-                requested[body.message] = _requested(partition, stream, version, at, body)
+                requested[body.message] = _requested(partition, stream, at, body)
             case TaskCreated():
                 created.append(_created(partition, stream, at, body))
             case TaskSuppressed():
@@ -200,9 +201,7 @@ def _project(connection: Connection, partition: int, after: int, upto: int) -> N
     upsert(connection, projections, [(partition, _NAME, upto)])
 
 
-def _requested(
-    partition: int, stream: int, version: int, at: int, body: MessageRequested
-) -> dict[str, object]:
+def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> dict[str, object]:
     return {
         "partition": partition,
         "id": body.message,
@@ -215,7 +214,6 @@ def _requested(
         "purpose": body.purpose,
         "status": "requested",
         "reason": None,
-        "requested_version": version,
         "requested_at": at,
         "sent_at": None,
     }

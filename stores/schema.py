@@ -133,7 +133,6 @@ messages = _table(
     _text("purpose"),
     _text("status"),
     _text("reason", nullable=True),
-    _number("requested_version"),
     _number("requested_at"),
     Column("sent_at", BigInteger, nullable=True),
     Index("messages_by_customer", "partition", "stream"),

@@ -32,10 +32,9 @@ def command(terminal: Terminal, message_id: str) -> None:
 
 def explanation_of(tidings: Tidings, message: str) -> Explanation:
     """Why this message was or was not sent. Raises NotFound for an unknown id."""
-    found = tidings.ledger.find(message)
-    if found is None:
+    subject = tidings.ledger.customer_of(message)
+    if subject is None:
         raise NotFound("message.unknown", message=message, near=tidings.ledger.similar(message))
-    subject = tidings.history.subjects(found[0])[found[1]]
     return explain(subject, replay(tidings.history, subject).history, message)
 
 

@@ -129,7 +129,6 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=True),
-        sa.Column("requested_version", sa.BigInteger, nullable=False),
         sa.Column("requested_at", sa.BigInteger, nullable=False),
         sa.Column("sent_at", sa.BigInteger, nullable=True),
         sqlite_with_rowid=False,

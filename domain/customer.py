@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from domain.catalogue import ChannelName
 from domain.clock import EPOCH, local_day, month_number
 from domain.consent import Word, remember
 from domain.enrolment import Enrolment, waiting_timer
-from domain.events import Event
+from domain.events import Event, type_of
 from domain.holding import Holding
 from domain.message import Message
 
@@ -87,11 +88,22 @@ def evolve(customer: Customer, event: Event) -> Customer:
     clock_at = customer.clock_at if customer.clock_at > event.recorded_at else event.recorded_at
     if event.cause:
         return replace(moved, version=event.version, clock_at=clock_at)
+    return heard(moved, event.kind, occurred_at=event.occurred_at, clock_at=clock_at)
+
+
+def heard(customer: Customer, kind: str, *, occurred_at: datetime, clock_at: datetime) -> Customer:
+    """The customer one version later, who knows when a fact of this kind last happened and no more of it."""
     last_at = customer.last_at
-    known = last_at.get(event.kind)
-    if known is None or known < event.occurred_at:
-        last_at = {**last_at, event.kind: event.occurred_at}
-    return replace(moved, version=event.version, clock_at=clock_at, last_at=last_at)
+    known = last_at.get(kind)
+    if known is None or known < occurred_at:
+        last_at = {**last_at, kind: occurred_at}
+    return replace(customer, version=customer.version + 1, clock_at=clock_at, last_at=last_at)
+
+
+@cache
+def is_only_heard(kind: str) -> bool:
+    """Whether a fact of this kind changes nothing but when one last happened: its body need not be read."""
+    return type_of(kind) not in _FOLDS
 
 
 def folded(subject: str, history: Iterable[Event]) -> Customer:

@@ -35,15 +35,11 @@ from journeys.definition import (
     Wait,
     time_of,
 )
+from journeys.reach import HOLDING_FACTS, LEAVING_FACTS, PERSON_FACTS, nothing_follows
 from journeys.rulebook import Rules
 
 # A fact that is told later than this starts no journey: what it would lead to has lost its sense.
 TOLD_LATE = timedelta(days=7)
-_PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)
-_HOLDING_FACTS = (facts.HoldingOpened, facts.HoldingChanged, facts.HoldingClosed)
-_LEAVING_FACTS = (facts.CustomerMerged, facts.CustomerErased)
-_FAR_REACHING = frozenset({events.TimerFired, *_PERSON_FACTS, *_HOLDING_FACTS, *_LEAVING_FACTS})
-_NO_TIMERS: frozenset[str] = frozenset()
 
 
 class Decided(Struct, frozen=True):
@@ -55,11 +51,11 @@ class Decided(Struct, frozen=True):
 
 def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Decided:
     """What follows from ``cause`` (already folded into ``customer``) at ``now`` (aware UTC)."""
-    if _nothing_follows(customer, cause, rules):
+    if nothing_follows(customer, cause, rules):
         return Decided([], customer)
     turn = _Turn(customer, cause, rules, now)
     body = cause.body
-    if isinstance(body, _LEAVING_FACTS):
+    if isinstance(body, LEAVING_FACTS):
         turn.withdraw()
     elif not customer.active:
         pass
@@ -76,18 +72,6 @@ def hand_over(customer: Customer, message: str, rules: Rules) -> Allowed | Forbi
     return judge(
         rules.policy, customer, purpose=request.purpose, topic=request.topic, channels=request.channels
     )
-
-
-def _nothing_follows(customer: Customer, cause: Event, rules: Rules) -> bool:
-    """Whether the kind of the cause tells at once that there is nothing to decide, as it mostly does."""
-    if type(cause.body) in _FAR_REACHING:
-        return False
-    if cause.cause:
-        return True
-    kind = cause.kind
-    if kind in rules.fact_entries or (customer.enrolments and kind in rules.goal_facts):
-        return False
-    return rules.silence_timers.get(kind, _NO_TIMERS) <= customer.timers.keys()
 
 
 class _Turn:
@@ -118,10 +102,10 @@ class _Turn:
         for journey in rules.fact_entries.get(kind, ()):
             self._enter_on_fact(journey)
         body = self.cause.body
-        if isinstance(body, _PERSON_FACTS):
+        if isinstance(body, PERSON_FACTS):
             for journey in rules.birthdays:
                 self._plan(journey, admission.birthday_plan, reason="birthday")
-        if isinstance(body, _PERSON_FACTS + _HOLDING_FACTS):
+        if isinstance(body, PERSON_FACTS + HOLDING_FACTS):
             for journey in rules.maturities:
                 self._plan(journey, admission.maturity_plan, reason="maturity")
         silences = rules.silences.get(kind, ())

@@ -4,15 +4,10 @@ Every statement names its partition and is set-based. The first statement of eac
 the fence: it touches the partition's row by owner and epoch, so a worker that lost its lease writes nothing.
 """
 
-import os
-import socket
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import NamedTuple
-from uuid import uuid4
 
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from domain.chain import genesis, link
@@ -22,8 +17,10 @@ from domain.errors import InputRefused, LeaseLost
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
 from stores import schema
+from stores.batch import Changes, Pending, PendingFact, Stored
 from stores.database import customer_partitions, reading, writing
-from stores.dialect import delete, insert, run, upsert
+from stores.dialect import delete, insert, rows, run, upsert
+from stores.owner import is_dead, owner_name
 
 _LEASE_MICROS = 30_000_000
 
@@ -74,49 +71,6 @@ FROM back JOIN events e ON e.partition = :partition AND e.seq = back.seq ORDER B
 """
 
 
-class PendingFact(NamedTuple):
-    """A fact that waits to be decided on; the first three fields are its place in business time."""
-
-    occurred_at: int
-    rank: int
-    position: int
-    stream: int
-    kind: str
-    body: bytes
-
-
-class Pending(NamedTuple):
-    """What is due, complete up to ``horizon`` (microseconds): later timers may fire only up to there."""
-
-    facts: list[PendingFact]
-    timers: list[tuple[int, int]]
-    horizon: int
-
-
-class Stored(NamedTuple):
-    """A customer as the store has them: identity, where the history ends, and all of it."""
-
-    subject: str
-    head: StoredHead
-    events: list[StoredEvent]
-
-
-class Changes(Struct):
-    """What one micro-batch changes, gathered as rows for set-based statements."""
-
-    events: list[tuple[object, ...]] = []
-    heads: dict[int, StoredHead] = {}
-    timers: dict[int, datetime | None] = {}
-    outbox_added: list[tuple[str, int]] = []
-    outbox_removed: list[str] = []
-    consumed: list[tuple[int, int, int]] = []
-
-
-def owner_name() -> str:
-    """A new owner of a lease: host, namespace of process ids, process, and one of its journals."""
-    return f"{socket.gethostname()}/{_pid_namespace()}/{os.getpid()}/{uuid4().hex[:8]}"
-
-
 def check_clock_start(engine: Engine, since: datetime) -> None:
     """Raises InputRefused where some partition's clock has started and would have to jump to ``since``.
 
@@ -162,7 +116,7 @@ class Journal:
                 _CLAIM,
                 owner=self._owner,
                 partition=self.partition,
-                dead=holder if holder and _is_dead(holder) else self._owner,
+                dead=holder if holder and is_dead(holder) else self._owner,
                 lease=_LEASE_MICROS,
             ).one_or_none()
             if claimed is None:
@@ -195,11 +149,12 @@ class Journal:
         horizon = to_micros(until)
         wanted = {"partition": self.partition, "limit": limit}
         with reading(self._engine) as connection:
-            facts = [PendingFact(*row) for row in run(connection, _SELECT_FACTS, until=horizon, **wanted)]
+            found = rows(connection, _SELECT_FACTS, until=horizon, **wanted)
+            facts = list(map(PendingFact._make, found))
             if len(facts) == limit:
                 # The instant of the last fact may go on in the next batch, and timers follow its facts.
                 horizon = facts[-1].occurred_at - 1
-            timers = [(row[0], row[1]) for row in run(connection, _SELECT_TIMERS, until=horizon, **wanted)]
+            timers = rows(connection, _SELECT_TIMERS, until=horizon, **wanted)
         if len(timers) == limit:
             horizon = timers[-1][0]
             facts = [fact for fact in facts if fact.occurred_at <= horizon]
@@ -279,6 +234,35 @@ class Journal:
         changes.heads[stream] = new = StoredHead(events[-1].version, seq, hash_)
         return new
 
+    def append_fact(
+        self,
+        changes: Changes,
+        fact: PendingFact,
+        *,
+        head: StoredHead,
+        recorded_at: datetime,
+        rulebook: tuple[int, str],
+    ) -> StoredHead:
+        """Add the row of a fact from which nothing follows, as ``append`` would, from its stored form."""
+        occurred_at, _, _, stream, kind, body = fact
+        number, digest = rulebook
+        version, recorded = head.version + 1, to_micros(recorded_at)
+        hash_ = link(
+            head.hash,
+            version=version,
+            kind=kind,
+            occurred_at=occurred_at,
+            recorded_at=recorded,
+            cause=0,
+            rulebook=digest,
+            body=body,
+        )
+        self._last_seq = seq = self._last_seq + 1
+        place = (self.partition, seq, stream, version, head.seq)
+        changes.events.append((*place, kind, occurred_at, recorded, 0, number, hash_, body))
+        changes.heads[stream] = new = StoredHead(version, seq, hash_)
+        return new
+
     def commit(self, changes: Changes, *, clock_at: datetime | None = None) -> None:
         """All of a micro-batch in one transaction, or nothing. Raises LeaseLost if the lease is gone."""
         partition = self.partition
@@ -320,27 +304,5 @@ class Journal:
 
 def select_histories(connection: Connection, partition: int, streams: list[int]) -> list[StoredEvent]:
     """The whole histories of these streams, by stream and version."""
-    rows = run(connection, _SELECT_HISTORIES, partition=partition, streams=streams)
-    return [StoredEvent(*row) for row in rows]
-
-
-def _is_dead(owner: str) -> bool:
-    """Whether the owner was a process of this host that is no more, so nobody need wait for its lease."""
-    host, namespace, process, _ = [*owner.split("/"), "", "", ""][:4]
-    if (host, namespace) != (socket.gethostname(), _pid_namespace()):
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, ValueError):
-        return False
-    return False
-
-
-def _pid_namespace() -> str:
-    """What process ids of this host are told apart by: two containers may share a host's name."""
-    try:
-        return str(os.stat("/proc/self/ns/pid").st_ino)
-    except OSError:
-        return "-"
+    found = rows(connection, _SELECT_HISTORIES, partition=partition, streams=streams)
+    return [StoredEvent(*row) for row in found]

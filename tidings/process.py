@@ -5,6 +5,7 @@ batch: the provider's answer belongs before their next input, so that the same f
 history wherever batches begin and end, also after a crash.
 """
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from channels.base import Channel, Outcome, Outgoing
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body, restored
-from domain.customer import Customer, evolve, folded
+from domain.customer import Customer, evolve, folded, heard
 from domain.events import (
     KIND_OF,
     Body,
@@ -31,9 +32,11 @@ from domain.events import (
 )
 from domain.ports import StoredHead
 from journeys.engine import decide
+from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
-from stores.journal import Changes, Journal, Pending, PendingFact, Stored
+from stores.batch import Changes, Pending, PendingFact, Stored
+from stores.journal import Journal
 from tidings import sending
 from tidings.sending import Templates
 
@@ -71,10 +74,10 @@ class Worker(Struct, frozen=True):
 
         ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
         """
-        with Journal(self.engine, partition) as journal, _seldom_collecting():
+        with Journal(self.engine, partition) as journal, asyncio.Runner() as runner, _seldom_collecting():
             if since is not None:
                 journal.start_clock(since)
-            passage = _Passage(self, journal, until)
+            passage = _Passage(self, journal, runner, until)
             passage.settle()
             while passage.step():
                 progress(passage.facts_taken)
@@ -104,9 +107,10 @@ class _Held(Struct):
 class _Passage:
     """One partition on its way to ``until``: customers in memory, and answers not yet recorded."""
 
-    def __init__(self, worker: Worker, journal: Journal, until: datetime) -> None:
+    def __init__(self, worker: Worker, journal: Journal, runner: asyncio.Runner, until: datetime) -> None:
         self._worker = worker
         self._journal = journal
+        self._runner = runner
         self._until = until
         self._rulebook = (worker.rulebook_number, worker.rules.digest)
         self._held: dict[int, _Held] = {}
@@ -124,7 +128,7 @@ class _Passage:
         messages = [
             sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
         ]
-        outcomes = sending.settle(self._worker.channels, messages)
+        outcomes = self._runner.run(sending.settle(self._worker.channels, messages))
         self._answers = [
             (stream, message, outcome)
             for (_, stream), message, outcome in zip(lost, messages, outcomes, strict=True)
@@ -168,8 +172,15 @@ class _Passage:
     def _take_fact(self, held: _Held, fact: PendingFact) -> None:
         occurred_at, rank, position, stream, kind, stored = fact
         self._changes.consumed.append((occurred_at, rank, position))
-        body = decode_body(kind, stored)
-        self._take(held, stream, kind, from_micros(occurred_at), cause=0, body=body, stored=stored)
+        at, customer = from_micros(occurred_at), held.customer
+        if not passes_by(customer, kind, self._worker.rules):
+            self._take(held, stream, kind, at, cause=0, body=decode_body(kind, stored), stored=stored)
+            return
+        now = max(at, customer.clock_at, self._journal.clock_at)
+        held.customer = heard(customer, kind, occurred_at=at, clock_at=now)
+        held.head = self._journal.append_fact(
+            self._changes, fact, head=held.head, recorded_at=now, rulebook=self._rulebook
+        )
 
     def _take_timer(self, held: _Held, stream: int, due: tuple[datetime, str]) -> None:
         at, name = due
@@ -253,9 +264,12 @@ class _Passage:
         """Hand over what the commit has made an intent; the answers go into the next batch."""
         leaving = [(stream, message) for stream, group in self._leaving.items() for message in group]
         self._leaving = {}
-        if leaving:
-            self._journal.assure()
-        outcomes = sending.hand_over(self._worker.channels, [message for _, message in leaving])
+        if not leaving:
+            return
+        self._journal.assure()
+        outcomes = self._runner.run(
+            sending.hand_over(self._worker.channels, [message for _, message in leaving])
+        )
         self._answers = [
             (stream, message, outcome) for (stream, message), outcome in zip(leaving, outcomes, strict=True)
         ]

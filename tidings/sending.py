@@ -90,18 +90,27 @@ def again(customer: Customer, message: str, templates: Templates) -> Outgoing:
     return outgoing(customer, message, rendered)
 
 
-def hand_over(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
+async def hand_over(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
     """Give committed intents to their channels, all channels at once; outcomes in the order given."""
-    return asyncio.run(_send(channels, messages))
+    groups = _by_channel(messages)
+    answers = await asyncio.gather(*(channels[name].send(group) for name, group in groups.items()))
+    outcomes = _by_id(groups, answers)
+    return [outcomes[message.id] for message in messages]
 
 
-def settle(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
+async def settle(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
     """Find out what became of messages whose outcome a crash has lost.
 
     A provider that certainly never took a message is given it, under the same id. Where nobody can tell,
     marketing and care stay unknown for ever; service and regulatory go out again under the same id.
     """
-    return asyncio.run(_settle(channels, messages))
+    groups = _by_channel(messages)
+    answers = await asyncio.gather(*(channels[name].ask(group) for name, group in groups.items()))
+    known = _by_id(groups, answers)
+    due = [message for message in messages if _may_go(message, known[message.id])]
+    sent = dict(zip((message.id for message in due), await hand_over(channels, due), strict=True))
+    answered = {name: answer for name, answer in known.items() if not isinstance(answer, NotTaken)}
+    return [(answered | sent)[message.id] for message in messages]
 
 
 def outcome_event(message: str, outcome: Outcome) -> OutcomeEvent:
@@ -113,23 +122,6 @@ def outcome_event(message: str, outcome: Outcome) -> OutcomeEvent:
             return MessageRejected(message=message, reason=reason)
         case Unknown(reason=reason):
             return MessageUnknown(message=message, reason=reason)
-
-
-async def _send(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
-    groups = _by_channel(messages)
-    answers = await asyncio.gather(*(channels[name].send(group) for name, group in groups.items()))
-    outcomes = _by_id(groups, answers)
-    return [outcomes[message.id] for message in messages]
-
-
-async def _settle(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
-    groups = _by_channel(messages)
-    answers = await asyncio.gather(*(channels[name].ask(group) for name, group in groups.items()))
-    known = _by_id(groups, answers)
-    due = [message for message in messages if _may_go(message, known[message.id])]
-    sent = dict(zip((message.id for message in due), await _send(channels, due), strict=True))
-    answered = {name: answer for name, answer in known.items() if not isinstance(answer, NotTaken)}
-    return [(answered | sent)[message.id] for message in messages]
 
 
 def _may_go(message: Outgoing, answer: Outcome | NotTaken) -> bool:

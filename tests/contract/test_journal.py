@@ -13,8 +13,10 @@ from domain.catalogue import Envelope
 from domain.clock import to_micros
 from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from domain.events import Event, TimerFired
+from stores.batch import Changes
 from stores.database import open_store
-from stores.journal import Changes, Journal, check_clock_start, owner_name
+from stores.journal import Journal, check_clock_start
+from stores.owner import owner_name
 from support.bank import Bank
 from support.facts import at, paid, registered
 from support.postgres import fresh_database

@@ -13,6 +13,7 @@ from domain.ids import derived_id
 from journeys import engine
 from support.bank import Bank
 from support.strategies import END, lives
+from tidings import process
 
 NAMESPACE = UUID("6d1f0c1e-7f5b-5c8e-9a53-0d8f5e5b7a11")
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -30,7 +31,8 @@ def test_what_is_told_by_its_kind_to_have_no_consequence_has_none(told: list[Env
         short = Bank(Path(folder), name="short")
         short.take(told)
         short.run(END)
-        patch.setattr(engine, "_nothing_follows", lambda *_: False)
+        patch.setattr(engine, "nothing_follows", lambda *_: False)
+        patch.setattr(process, "passes_by", lambda *_: False)
         long = Bank(Path(folder), name="long")
         long.take(told)
         long.run(END)

@@ -1,0 +1,46 @@
+"""What passes between a worker and the store for one micro-batch: what is due, and what it changes."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from domain.ports import StoredEvent, StoredHead
+
+
+class PendingFact(NamedTuple):
+    """A fact that waits to be decided on; the first three fields are its place in business time."""
+
+    occurred_at: int
+    rank: int
+    position: int
+    stream: int
+    kind: str
+    body: bytes
+
+
+class Pending(NamedTuple):
+    """What is due, complete up to ``horizon`` (microseconds): later timers may fire only up to there."""
+
+    facts: list[PendingFact]
+    timers: list[tuple[int, int]]
+    horizon: int
+
+
+class Stored(NamedTuple):
+    """A customer as the store has them: identity, where the history ends, and all of it."""
+
+    subject: str
+    head: StoredHead
+    events: list[StoredEvent]
+
+
+class Changes(Struct):
+    """What one micro-batch changes, gathered as rows for set-based statements."""
+
+    events: list[tuple[object, ...]] = []
+    heads: dict[int, StoredHead] = {}
+    timers: dict[int, datetime | None] = {}
+    outbox_added: list[tuple[str, int]] = []
+    outbox_removed: list[str] = []
+    consumed: list[tuple[int, int, int]] = []

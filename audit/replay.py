@@ -29,7 +29,7 @@ def replay(history: History, subject: str, *, as_of: datetime | None = None) -> 
     if found is None:
         raise NotFound("customer.unknown", customer=subject)
     events = _until((restored(stored) for stored in history.history(*found)), as_of)
-    return Replayed(subject, events, folded(subject, events))
+    return Replayed(subject, events, folded(Customer(subject), events))
 
 
 def _until(events: Iterable[Event], as_of: datetime | None) -> list[Event]:

@@ -14,7 +14,7 @@ from audit.findings import Finding, Verified
 from domain.catalogue import Fact
 from domain.chain import genesis, link
 from domain.clock import to_micros
-from domain.codec import encode_body, restored
+from domain.codec import encode_body, restored, state_digest
 from domain.customer import Customer, evolve
 from domain.errors import TidingsError
 from domain.events import (
@@ -146,8 +146,17 @@ class _Partition:
         trail.head = StoredHead(stored.version, stored.seq, stored.hash)
         if trail.followed and whole:
             self._follow(trail, stored)
+            self._check_snapshot(trail, stored)
         else:
             trail.followed = False
+
+    def _check_snapshot(self, trail: _Trail, stored: StoredEvent) -> None:
+        """A snapshot says what its history says: workers take it for the truth."""
+        version, digest = self._ends.snapshots.get(stored.stream, (0, b""))
+        if version == stored.version and trail.followed:
+            del self._ends.snapshots[stored.stream]
+            if state_digest(trail.customer) != digest:
+                self._find("audit.snapshot_differs", stored, {})
 
     def _check_link(self, trail: _Trail, stored: StoredEvent) -> bool:
         """Whether the entry follows the last one of its history, unaltered."""
@@ -300,6 +309,9 @@ class _Partition:
                 self._check_finished(stream, trail)
             if heads.get(stream) != trail.head:
                 self._end("audit.head_differs", stream, {})
+        for stream, (version, _) in sorted(self._ends.snapshots.items()):
+            if stream not in self._trails or version > self._trails[stream].head.version:
+                self._end("audit.snapshot_unfounded", stream, {"version": version})
         for stream in sorted(heads.keys() - self._trails.keys()):
             self._end("audit.history_missing", stream, {})
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from bench.place import Place, settle
 from stores.database import connect, reading, writing
-from stores.schema import events, fact_keys, heads, partitions, streams, timers
+from stores.schema import events, fact_keys, heads, partitions, snapshots, streams, timers
 
 PARTITION = 1
 _CHUNK = 50_000
@@ -28,6 +28,7 @@ class Seed(NamedTuple):
     streams: list[Row]
     heads: list[Row]
     timers: list[Row]
+    snapshots: list[Row]
     facts: int
     counts: dict[str, int]
 
@@ -42,6 +43,7 @@ def seed_of(url: str) -> Seed:
             _rows(connection, streams),
             _rows(connection, heads),
             _rows(connection, timers),
+            _rows(connection, snapshots),
             len(_rows(connection, fact_keys)),
             dict(counted._mapping),
         )
@@ -63,6 +65,7 @@ def grow(place: Place, name: str, seed: Seed, *, times: int) -> str:
         _fill(connection, events, _events(seed, times))
         _fill(connection, heads, _heads(seed, times))
         _fill(connection, timers, _timers(seed, times))
+        _fill(connection, snapshots, _snapshots(seed, times))
         _fill(connection, fact_keys, _keys(seed.facts * times))
         connection.execute(
             update(partitions)
@@ -112,6 +115,12 @@ def _timers(seed: Seed, times: int) -> Iterator[Row]:
     for partition, stream, due_at in seed.timers:
         for copy in range(times):
             yield partition, _copied(stream, copy, times), due_at
+
+
+def _snapshots(seed: Seed, times: int) -> Iterator[Row]:
+    for partition, stream, *rest in seed.snapshots:
+        for copy in range(times):
+            yield partition, _copied(stream, copy, times), *rest
 
 
 def _keys(number: int) -> Iterator[Row]:

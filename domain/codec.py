@@ -1,14 +1,20 @@
-"""Stored form of events: canonical JSON bodies under literal names."""
+"""Stored form of events, canonical JSON bodies under literal names, and of customers' states."""
+
+from functools import cache
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
 from domain.clock import from_micros
+from domain.customer import FOLD, Customer
 from domain.errors import StoreCorrupt
 from domain.events import Body, Event, type_of
 from domain.ports import StoredEvent
 
 _encoder = msgspec.json.Encoder(order="deterministic")
+_state_encoder = msgspec.msgpack.Encoder()
+_state_decoder = msgspec.msgpack.Decoder(Customer)
 _decoders: dict[str, msgspec.json.Decoder[Body]] = {}
 
 
@@ -44,3 +50,27 @@ def restored(stored: StoredEvent) -> Event:
         stored.cause,
         decode_body(stored.kind, stored.body),
     )
+
+
+def encode_state(customer: Customer) -> bytes:
+    """A customer's state as a snapshot keeps it: MessagePack, mappings in the order in which they grew."""
+    return _state_encoder.encode(customer)
+
+
+def decode_state(stored: bytes) -> Customer:
+    """The state that ``encode_state`` made bytes of. Raises StoreCorrupt where they are none."""
+    try:
+        return _state_decoder.decode(stored)
+    except msgspec.DecodeError as error:
+        raise StoreCorrupt("store.unreadable_snapshot", reason=str(error)) from error
+
+
+def state_digest(customer: Customer) -> bytes:
+    """SHA-256 of a state, whatever the order in which its mappings grew."""
+    return sha256(_encoder.encode(customer)).digest()
+
+
+@cache
+def state_form() -> str:
+    """Names the form of states: the meaning of the fold, and a digest of the fields. Others are not read."""
+    return f"{FOLD}-{sha256(msgspec.json.encode(msgspec.json.schema(Customer))).hexdigest()[:12]}"

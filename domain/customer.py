@@ -22,6 +22,9 @@ from domain.events import Event, type_of
 from domain.holding import Holding
 from domain.message import Message
 
+# Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
+# earlier version left behind are not taken for a customer's state.
+FOLD = 1
 # A moment of a wall clock can come again within a day or so when the customer changes zones.
 KEYS_KEPT = timedelta(days=3)
 V = TypeVar("V")
@@ -106,9 +109,8 @@ def is_only_heard(kind: str) -> bool:
     return type_of(kind) not in _FOLDS
 
 
-def folded(subject: str, history: Iterable[Event]) -> Customer:
-    """The customer that a history, told from its beginning, makes."""
-    customer = Customer(subject)
+def folded(customer: Customer, history: Iterable[Event]) -> Customer:
+    """The customer after these events, which follow the version that they are at."""
     for event in history:
         customer = evolve(customer, event)
     return customer

@@ -50,13 +50,15 @@ class StoredDocument(Struct, frozen=True):
 class Ends(Struct, frozen=True):
     """How far a partition goes, all of it as of one instant: what is recorded later lies beyond.
 
-    ``timers`` tells by stream when each customer is to be woken next, in microseconds since 1970.
+    ``timers`` tells by stream when each customer is to be woken next, in microseconds since 1970, and
+    ``snapshots`` of which version the store has a state, with ``domain.codec.state_digest`` of it.
     """
 
     last_seq: int
     heads: dict[int, StoredHead]
     outbox: set[str]
     timers: dict[int, int]
+    snapshots: dict[int, tuple[int, bytes]] = {}
 
 
 class History(Protocol):

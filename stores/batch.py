@@ -27,11 +27,20 @@ class Pending(NamedTuple):
     horizon: int
 
 
+class Snapshot(NamedTuple):
+    """A customer's state as of a version of their history, in its stored form."""
+
+    stream: int
+    version: int
+    state: bytes
+
+
 class Stored(NamedTuple):
-    """A customer as the store has them: identity, where the history ends, and all of it."""
+    """A customer as the store has them: identity, where the history ends, the last state, what came after."""
 
     subject: str
     head: StoredHead
+    state: bytes | None
     events: list[StoredEvent]
 
 
@@ -44,3 +53,4 @@ class Changes(Struct):
     outbox_added: list[tuple[str, int]] = []
     outbox_removed: list[str] = []
     consumed: list[tuple[int, int, int]] = []
+    snapshots: list[Snapshot] = []

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine, func, select
 
+from domain.codec import decode_state, state_digest, state_form
+from domain.errors import StoreCorrupt
 from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
 from stores.database import customer_partitions, reading
 from stores.dialect import run
 from stores.journal import select_histories
 from stores.library import published
-from stores.schema import heads, outbox, partitions, rulebooks, streams, timers
+from stores.schema import heads, outbox, partitions, rulebooks, snapshots, streams, timers
 
 _CHUNK = 20_000
 _SELECT_EVENTS = """
@@ -47,6 +49,9 @@ class StoredHistory:
         ends = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash)
         awaited = select(outbox.c.message).where(outbox.c.partition == partition)
         due = select(timers.c.stream, timers.c.due_at).where(timers.c.partition == partition)
+        states = select(snapshots.c.stream, snapshots.c.version, snapshots.c.state).where(
+            snapshots.c.partition == partition, snapshots.c.form == state_form()
+        )
         with reading(self._engine) as connection:
             return Ends(
                 last_seq=int(str(connection.execute(count).scalar_one())),
@@ -56,6 +61,9 @@ class StoredHistory:
                 },
                 outbox={str(message) for message in connection.execute(awaited).scalars()},
                 timers={row[0]: row[1] for row in connection.execute(due)},
+                snapshots={
+                    row[0]: (row[1], _digest(row[2])) for row in connection.execute(states).yield_per(_CHUNK)
+                },
             )
 
     def events(self, partition: int, *, upto: int) -> Iterator[StoredEvent]:
@@ -115,3 +123,11 @@ class StoredHistory:
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document, by kind, name and version."""
         return published(self._engine)
+
+
+def _digest(state: bytes) -> bytes:
+    """The digest of a snapshot's state, which nobody shares where the snapshot cannot be read."""
+    try:
+        return state_digest(decode_state(state))
+    except StoreCorrupt:
+        return b""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.chain import genesis, link
 from domain.clock import from_micros, to_micros
-from domain.codec import encode_body
+from domain.codec import encode_body, state_form
 from domain.errors import InputRefused, LeaseLost
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
@@ -55,20 +55,28 @@ _SELECT_TIMERS = """
 SELECT due_at, stream FROM timers
 WHERE partition = :partition AND due_at <= :until ORDER BY due_at, stream LIMIT :limit
 """
-_SELECT_SUBJECTS = """
-SELECT stream, subject FROM streams WHERE partition = :partition AND stream {among streams}
+_SELECT_STATES = """
+SELECT s.stream, s.subject, h.version, h.seq, h.hash, n.version, n.state
+FROM streams s
+LEFT JOIN heads h ON h.partition = :partition AND h.stream = s.stream
+LEFT JOIN snapshots n ON n.partition = :partition AND n.stream = s.stream AND n.form = :form
+WHERE s.partition = :partition AND s.stream {among streams}
 """
 _SELECT_HISTORIES = """
-WITH RECURSIVE back (seq, prev) AS (
-    SELECT e.seq, e.prev FROM heads h JOIN events e ON e.partition = :partition AND e.seq = h.seq
-    WHERE h.partition = :partition AND h.stream {among streams}
+WITH RECURSIVE back (seq, prev, past) AS (
+    SELECT h.seq, e.prev, coalesce(n.version, -1)
+    FROM heads h JOIN events e ON e.partition = :partition AND e.seq = h.seq
+    LEFT JOIN snapshots n ON n.partition = :partition AND n.stream = h.stream AND n.form = :form
+    WHERE h.partition = :partition AND h.stream {among streams} AND h.version > coalesce(n.version, -1)
     UNION ALL
-    SELECT e.seq, e.prev FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
+    SELECT e.seq, e.prev, back.past FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
+    WHERE e.version > back.past
 )
 SELECT e.seq, e.stream, e.version, e.prev, e.kind, e.occurred_at, e.recorded_at, e.cause, e.rulebook,
        e.hash, e.body
 FROM back JOIN events e ON e.partition = :partition AND e.seq = back.seq ORDER BY e.stream, e.version
 """
+_WHOLE = ""
 
 
 def check_clock_start(engine: Engine, since: datetime) -> None:
@@ -166,16 +174,23 @@ class Journal:
             return [(row[0], row[1]) for row in run(connection, _SELECT_OUTBOX, partition=self.partition)]
 
     def load(self, streams: Iterable[int]) -> dict[int, Stored]:
-        """These customers with their whole histories, read backwards from their heads."""
-        wanted = sorted(streams)
+        """These customers: their last snapshots, and what came after, read backwards from their heads."""
+        wanted, form = sorted(streams), state_form()
         with reading(self._engine) as connection:
-            subjects = run(connection, _SELECT_SUBJECTS, partition=self.partition, streams=wanted).all()
-            histories = select_histories(connection, self.partition, wanted)
-        loaded = {row[0]: Stored(row[1], StoredHead(0, 0, genesis(row[1])), []) for row in subjects}
+            found = rows(connection, _SELECT_STATES, partition=self.partition, streams=wanted, form=form)
+            grown = [row[0] for row in found if row[2] is not None and row[2] > (row[5] or 0)]
+            histories = select_histories(connection, self.partition, grown, form=form) if grown else []
+        loaded = {
+            stream: Stored(
+                subject,
+                StoredHead(version, seq, hash_) if version else StoredHead(0, 0, genesis(subject)),
+                state,
+                [],
+            )
+            for stream, subject, version, seq, hash_, _, state in found
+        }
         for event in histories:
-            stored = loaded[event.stream]
-            stored.events.append(event)
-            loaded[event.stream] = stored._replace(head=StoredHead(event.version, event.seq, event.hash))
+            loaded[event.stream].events.append(event)
         return loaded
 
     def append(
@@ -265,7 +280,7 @@ class Journal:
 
     def commit(self, changes: Changes, *, clock_at: datetime | None = None) -> None:
         """All of a micro-batch in one transaction, or nothing. Raises LeaseLost if the lease is gone."""
-        partition = self.partition
+        partition, form = self.partition, state_form()
         heads = sorted(changes.heads.items())
         due = sorted(changes.timers.items())
         with writing(self._engine) as connection:
@@ -285,6 +300,11 @@ class Journal:
             insert(connection, schema.outbox, [(partition, name, to) for name, to in changes.outbox_added])
             delete(connection, schema.outbox, [(partition, name) for name in changes.outbox_removed])
             delete(connection, schema.inbox, [(partition, *place) for place in changes.consumed])
+            upsert(
+                connection,
+                schema.snapshots,
+                [(partition, stream, version, form, state) for stream, version, state in changes.snapshots],
+            )
 
     def _fence(self, connection: Connection, clock_at: datetime | None) -> None:
         fenced = run(
@@ -302,7 +322,9 @@ class Journal:
         self._renewed = monotonic()
 
 
-def select_histories(connection: Connection, partition: int, streams: list[int]) -> list[StoredEvent]:
-    """The whole histories of these streams, by stream and version."""
-    found = rows(connection, _SELECT_HISTORIES, partition=partition, streams=streams)
+def select_histories(
+    connection: Connection, partition: int, streams: list[int], *, form: str = _WHOLE
+) -> list[StoredEvent]:
+    """The histories of these streams, by stream and version; with a ``form``, what snapshots of it leave."""
+    found = rows(connection, _SELECT_HISTORIES, partition=partition, streams=streams, form=form)
     return [StoredEvent(*row) for row in found]

@@ -20,9 +20,12 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def _table(name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
-    """A table clustered by its primary key on SQLite, so that rows lie in the order they are read."""
-    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+def _table(name: str, *columns: Column[object] | Index | UniqueConstraint, clustered: bool = True) -> Table:
+    """A table clustered by its primary key on SQLite, so that rows lie in the order they are read.
+
+    Rows of more than a quarter of a page are better off beside their key.
+    """
+    return Table(name, metadata, *columns, sqlite_with_rowid=not clustered)
 
 
 def _key(name: str, kind: type[object] = BigInteger) -> Column[object]:
@@ -77,6 +80,15 @@ events = _table(
 )
 heads = _table(
     "heads", _key("partition", Integer), _key("stream"), _number("version"), _number("seq"), _bytes("hash")
+)
+snapshots = _table(
+    "snapshots",
+    _key("partition", Integer),
+    _key("stream"),
+    _number("version"),
+    _text("form"),
+    _bytes("state"),
+    clustered=False,
 )
 inbox = _table(
     "inbox",

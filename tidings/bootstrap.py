@@ -17,6 +17,7 @@ from stores.projections import Ledger
 from tidings import authoring, sending
 from tidings.authoring import InForce, Templates
 from tidings.documents import shipped
+from tidings.memory import Room
 from tidings.process import BATCH, Tally, Worker
 from tidings.settings import Settings
 
@@ -49,8 +50,8 @@ class Tidings(Struct, frozen=True):
         """What the engine runs on now."""
         return authoring.in_force(self.engine)
 
-    def worker(self, tally: Tally, *, batch: int = BATCH) -> Worker:
-        """A worker that counts into ``tally`` and takes up to ``batch`` facts at a time."""
+    def worker(self, tally: Tally, *, batch: int = BATCH, room: Room | None = None) -> Worker:
+        """A worker that counts into ``tally``, takes ``batch`` facts at a time and has this ``room``."""
         in_force = self.in_force()
         return Worker(
             self.engine,
@@ -60,6 +61,7 @@ class Tidings(Struct, frozen=True):
             self.channels,
             tally,
             batch,
+            room or Room(self.settings.customers_in_memory),
         )
 
 

@@ -18,8 +18,8 @@ from sqlalchemy import Engine
 from channels.base import Channel, Outcome, Outgoing
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
-from domain.codec import decode_body, restored
-from domain.customer import Customer, evolve, folded, heard
+from domain.codec import decode_body
+from domain.customer import Customer, evolve, heard
 from domain.events import (
     KIND_OF,
     Body,
@@ -30,18 +30,17 @@ from domain.events import (
     TimerFired,
     status_of,
 )
-from domain.ports import StoredHead
 from journeys.engine import decide
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
-from stores.batch import Changes, Pending, PendingFact, Stored
+from stores.batch import Changes, Pending, PendingFact
 from stores.journal import Journal
 from tidings import sending
+from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
 
 BATCH = 2_000
-CUSTOMERS_IN_MEMORY = 50_000
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
 
@@ -65,7 +64,8 @@ class Worker(Struct, frozen=True):
     templates: Templates
     channels: Mapping[ChannelName, Channel]
     tally: Tally
-    batch: int = BATCH
+    batch: int
+    room: Room
 
     def run(
         self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
@@ -81,6 +81,7 @@ class Worker(Struct, frozen=True):
             passage.settle()
             while passage.step():
                 progress(passage.facts_taken)
+            passage.leave()
             journal.commit(Changes(), clock_at=until)
 
 
@@ -95,15 +96,6 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-class _Held(Struct):
-    """A customer in memory, where their history ends, and the wake-ups ahead: by now, and to the store."""
-
-    customer: Customer
-    head: StoredHead
-    ahead: tuple[datetime, str] | None
-    due_at: datetime | None
-
-
 class _Passage:
     """One partition on its way to ``until``: customers in memory, and answers not yet recorded."""
 
@@ -113,7 +105,8 @@ class _Passage:
         self._runner = runner
         self._until = until
         self._rulebook = (worker.rulebook_number, worker.rules.digest)
-        self._held: dict[int, _Held] = {}
+        self._memory = Memory(journal, worker.room)
+        self._held: dict[int, Held] = {}
         self._changes = Changes()
         self._leaving: dict[int, list[Outgoing]] = {}
         self._answers: list[tuple[int, Outgoing, Outcome]] = []
@@ -122,7 +115,7 @@ class _Passage:
     def settle(self) -> None:
         """Find out what became of messages that a crash left without an answer."""
         lost = self._journal.outbox()
-        self._load({stream for _, stream in lost})
+        self._held = self._memory.fetch({stream for _, stream in lost})
         # Answers are taken in the order of the intents, as they would have been without the crash.
         lost.sort(key=lambda item: (item[1], self._held[item[1]].customer.messages[item[0]].sending_version))
         messages = [
@@ -139,8 +132,7 @@ class _Passage:
         pending = self._journal.pending(until=self._until, limit=self._worker.batch)
         if not (pending.facts or pending.timers or self._answers):
             return False
-        self._make_room()
-        self._load(
+        self._held = self._memory.fetch(
             {fact.stream for fact in pending.facts}
             | {stream for _, stream in pending.timers}
             | {stream for stream, _, _ in self._answers}
@@ -153,6 +145,10 @@ class _Passage:
         self._count()
         self._let_go()
         return True
+
+    def leave(self) -> None:
+        """Make it cheap to begin here again; nothing is due any more."""
+        self._memory.leave()
 
     def _work_off(self, pending: Pending) -> None:
         agenda = Agenda(pending.facts, pending.timers, horizon=pending.horizon)
@@ -169,7 +165,7 @@ class _Passage:
             if held.ahead is not known and held.ahead is not None:
                 agenda.wake(stream, to_micros(held.ahead[0]))
 
-    def _take_fact(self, held: _Held, fact: PendingFact) -> None:
+    def _take_fact(self, held: Held, fact: PendingFact) -> None:
         occurred_at, rank, position, stream, kind, stored = fact
         self._changes.consumed.append((occurred_at, rank, position))
         at, customer = from_micros(occurred_at), held.customer
@@ -182,7 +178,7 @@ class _Passage:
             self._changes, fact, head=held.head, recorded_at=now, rulebook=self._rulebook
         )
 
-    def _take_timer(self, held: _Held, stream: int, due: tuple[datetime, str]) -> None:
+    def _take_timer(self, held: Held, stream: int, due: tuple[datetime, str]) -> None:
         at, name = due
         body = TimerFired(timer=name, due_at=at)
         cause = held.customer.timers[name].version
@@ -201,7 +197,7 @@ class _Passage:
 
     def _take(
         self,
-        held: _Held,
+        held: Held,
         stream: int,
         kind: str,
         occurred_at: datetime,
@@ -273,20 +269,3 @@ class _Passage:
         self._answers = [
             (stream, message, outcome) for (stream, message), outcome in zip(leaving, outcomes, strict=True)
         ]
-
-    def _make_room(self) -> None:
-        if len(self._held) > CUSTOMERS_IN_MEMORY:
-            waiting = {stream for stream, _, _ in self._answers}
-            self._held = {stream: held for stream, held in self._held.items() if stream in waiting}
-
-    def _load(self, streams: set[int]) -> None:
-        missing = streams - self._held.keys()
-        if missing:
-            for stream, stored in self._journal.load(missing).items():
-                self._held[stream] = _restored(stored)
-
-
-def _restored(stored: Stored) -> _Held:
-    customer = folded(stored.subject, map(restored, stored.events))
-    ahead = customer.next_timer
-    return _Held(customer, stored.head, ahead, ahead[0] if ahead else None)

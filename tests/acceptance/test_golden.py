@@ -8,6 +8,7 @@ import sys
 import tempfile
 from datetime import date, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from domain.catalogue import Envelope, Fact
 from support.bank import Bank
 from support.facts import at, noon
 from support.scenario import envelope
+from tidings.memory import Room
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 UNTIL = at("2027-06-30 12:00")
@@ -86,11 +88,30 @@ def test_the_same_life_has_the_same_history(name: str, tmp_path: Path) -> None:
     assert lived(name, tmp_path) == (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", sorted(LIVES))
+def test_a_fold_that_means_something_else_has_another_number(name: str, tmp_path: Path) -> None:
+    """Raise ``domain.customer.FOLD`` before the states of a golden life are written anew."""
+    known = json.loads((GOLDEN / f"{name}.state.json").read_text(encoding="utf-8"))
+    assert known == state(name, tmp_path)
+
+
+def state(name: str, folder: Path) -> dict[str, object]:
+    bank = Bank(folder, partitions=1)
+    bank.take(LIVES[name]())
+    bank.run(UNTIL, room=Room(10, events_between_snapshots=1))
+    ((form, stored),) = bank.sql("SELECT form, state FROM snapshots")
+    return {"form": form, "state": sha256(stored).hexdigest()}
+
+
 def _write_missing() -> None:
     for name in LIVES:
         path = GOLDEN / f"{name}.jsonl"
         if not path.exists():
             path.write_text(lived(name, Path(tempfile.mkdtemp())), encoding="utf-8")
+            sys.stdout.write(f"{path}\n")
+        path = GOLDEN / f"{name}.state.json"
+        if not path.exists():
+            path.write_text(json.dumps(state(name, Path(tempfile.mkdtemp()))) + "\n", encoding="utf-8")
             sys.stdout.write(f"{path}\n")
 
 

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from audit.findings import Finding
 from domain.chain import genesis, link
+from domain.codec import decode_state, encode_state
+from domain.errors import StoreCorrupt
 from support.bank import Bank
 from support.facts import at, balance, granted, noon, opened, paid, registered
 from support.scenario import envelope
+from tidings.memory import Room
 
 Attack = Callable[[Bank], int]
 VICTIM = "c-1"
@@ -364,3 +368,45 @@ def rehash(bank: Bank, seq: int, old: bytes, new: bytes) -> None:
 def test_the_body_of_an_event_is_json_that_people_can_read(lived: Bank) -> None:
     for (body,) in lived.sql("SELECT body FROM events"):
         assert isinstance(json.loads(body), dict)
+
+
+@pytest.fixture
+def snapped(bank: Bank) -> Bank:
+    """The victim has a snapshot, of the version that their history ends at."""
+    with_one = Room(10, events_between_snapshots=1)
+    assert bank.take([envelope(VICTIM, at("2027-01-02 12:00"), paid())]).accepted == 1
+    bank.run(at("2027-01-03 12:00"), room=with_one)
+    assert bank.verify().findings == []
+    return bank
+
+
+def test_a_snapshot_that_says_something_else_is_found(snapped: Bank) -> None:
+    ((stream, state),) = snapped.sql(
+        "SELECT n.stream, n.state FROM snapshots n JOIN streams s USING (partition, stream) "
+        "WHERE s.subject = ?",
+        VICTIM,
+    )
+    forged = encode_state(replace(decode_state(state), consents=()))
+    snapped.sql("UPDATE snapshots SET state = ? WHERE stream = ?", forged, stream)
+    (found,) = snapped.verify().findings
+    assert (found.code, found.subject) == ("audit.snapshot_differs", VICTIM)
+
+
+def test_a_snapshot_from_beyond_the_history_is_found(snapped: Bank) -> None:
+    snapped.sql(
+        "UPDATE snapshots SET version = 999 WHERE stream = (SELECT stream FROM streams WHERE subject = ?)",
+        VICTIM,
+    )
+    (found,) = snapped.verify().findings
+    assert (found.code, found.subject, found.values) == (
+        "audit.snapshot_unfounded",
+        VICTIM,
+        {"version": 999},
+    )
+
+
+def test_a_snapshot_that_cannot_be_read_is_told_in_a_line(snapped: Bank) -> None:
+    snapped.sql("UPDATE snapshots SET state = ?", b"\xc1")
+    snapped.take([envelope(VICTIM, at("2027-02-01 12:00"), paid())])
+    with pytest.raises(StoreCorrupt, match=r"store\.unreadable_snapshot"):
+        snapped.run(at("2027-02-02 12:00"))

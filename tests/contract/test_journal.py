@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from domain.catalogue import Envelope
 from domain.clock import to_micros
+from domain.codec import decode_state
 from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from domain.events import Event, TimerFired
 from stores.batch import Changes
@@ -21,6 +22,7 @@ from support.bank import Bank
 from support.facts import at, paid, registered
 from support.postgres import fresh_database
 from support.scenario import envelope
+from tidings.memory import Room
 
 NEW_YEAR = at("2026-01-01 12:00")
 RULEBOOK = (1, "digest")
@@ -145,13 +147,31 @@ def test_what_is_due_is_complete_up_to_its_horizon(bank: Bank, engine: Engine, l
 
 
 def test_a_history_is_read_backwards_from_its_head(bank: Bank, engine: Engine) -> None:
-    bank.run(NEW_YEAR + timedelta(days=200))
+    bank.run(NEW_YEAR + timedelta(days=200), room=Room(100, events_between_snapshots=1_000))
     with Journal(engine, 1) as journal:
         loaded = journal.load({1, 3, 5})
     for stream, stored in loaded.items():
         assert [event.version for event in stored.events] == list(range(1, stored.head.version + 1))
         assert {event.stream for event in stored.events} == {stream}
         assert stored.events[-1].hash == stored.head.hash
+
+
+def test_a_customer_is_read_from_the_last_snapshot_on(bank: Bank, engine: Engine) -> None:
+    bank.run(NEW_YEAR + timedelta(days=2), room=Room(100, events_between_snapshots=1))
+    bank.run(NEW_YEAR + timedelta(days=3), room=Room(100, events_between_snapshots=1_000))
+    with Journal(engine, 1) as journal:
+        loaded = journal.load({1, 3})
+    for stored in loaded.values():
+        assert stored.state is not None
+        state = decode_state(stored.state)
+        versions = [event.version for event in stored.events]
+        assert versions == list(range(state.version + 1, stored.head.version + 1))
+        assert len(versions) == 1
+    bank.sql("UPDATE snapshots SET form = 'of another time'")
+    with Journal(engine, 1) as journal:
+        stored = journal.load({1})[1]
+    assert stored.state is None
+    assert [event.version for event in stored.events] == list(range(1, stored.head.version + 1))
 
 
 def test_a_fact_that_comes_in_while_a_batch_is_worked_on_stays(bank: Bank, engine: Engine) -> None:

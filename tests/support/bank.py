@@ -18,6 +18,7 @@ from stores.inbox import Taken, Told
 from tidings.bootstrap import Tidings, bootstrap, initialise
 from tidings.cli.audit import verify_all
 from tidings.cli.running import live
+from tidings.memory import Room
 from tidings.process import BATCH, Tally
 from tidings.settings import Settings
 
@@ -51,10 +52,10 @@ class Bank:
         tidings.engine.dispose()
         return taken
 
-    def run(self, until: datetime, *, batch: int = BATCH) -> Tally:
+    def run(self, until: datetime, *, batch: int = BATCH, room: Room | None = None) -> Tally:
         """Live up to ``until``."""
         tidings = self.tidings
-        tally = live(tidings, until=until, advance=lambda _: None, batch=batch)
+        tally = live(tidings, until=until, advance=lambda _: None, batch=batch, room=room)
         tidings.engine.dispose()
         return tally
 

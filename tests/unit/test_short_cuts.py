@@ -1,6 +1,7 @@
 """Where the hot path takes a shorter way, it arrives where the long one does."""
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -12,8 +13,9 @@ from domain.catalogue import Envelope
 from domain.ids import derived_id
 from journeys import engine
 from support.bank import Bank
-from support.strategies import END, lives
+from support.strategies import END, START, lives
 from tidings import process
+from tidings.memory import Room
 
 NAMESPACE = UUID("6d1f0c1e-7f5b-5c8e-9a53-0d8f5e5b7a11")
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -22,6 +24,30 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 @given(st.lists(texts))
 def test_a_derived_id_is_the_uuid_of_version_5_of_its_parts(parts: list[str]) -> None:
     assert derived_id(*parts) == str(uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(lives(), st.integers(1, 4), st.integers(1, 6))
+def test_a_customer_from_a_snapshot_is_the_one_from_the_history(
+    told: list[Envelope], customers: int, every: int
+) -> None:
+    """Short runs and hardly any memory: each customer comes from a snapshot again and again."""
+    with tempfile.TemporaryDirectory() as folder:
+        snapped = Bank(Path(folder), name="snapped")
+        snapped.take(told)
+        room = Room(customers, events_between_snapshots=every)
+        for month in range(1, 25):
+            snapped.run(START + timedelta(days=30 * month), batch=2, room=room)
+        snapped.run(END, batch=2, room=room)
+        whole = Bank(Path(folder), name="whole")
+        whole.take(told)
+        for month in range(1, 25):
+            whole.run(START + timedelta(days=30 * month), room=Room(100, events_between_snapshots=10**6))
+        whole.run(END, room=Room(100, events_between_snapshots=10**6))
+        assert whole.sql("SELECT count(*) FROM snapshots") == [(0,)]
+        assert snapped.sql("SELECT count(*) FROM snapshots")[0][0] > 0 or every > 1
+        assert snapped.histories() == whole.histories()
+        assert snapped.verify().findings == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])

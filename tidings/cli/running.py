@@ -10,6 +10,7 @@ from domain.errors import LeaseLost
 from stores.journal import behind, check_clock_start
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
+from tidings.memory import Room
 from tidings.process import BATCH, Tally
 
 _LOOK_AGAIN_SECONDS = 0.1
@@ -44,6 +45,7 @@ def live(
     since: datetime | None = None,
     advance: Advance,
     batch: int = BATCH,
+    room: Room | None = None,
     join: bool = False,
 ) -> Tally:
     """Run every partition of the store up to ``until``; gives what was done.
@@ -55,7 +57,7 @@ def live(
     if since is not None:
         check_clock_start(tidings.engine, since)
     tally = Tally()
-    worker = tidings.worker(tally, batch=batch)
+    worker = tidings.worker(tally, batch=batch, room=room)
     waiting = list(tidings.history.customer_partitions())
     while waiting:
         held: list[int] = []

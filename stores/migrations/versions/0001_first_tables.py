@@ -54,6 +54,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "snapshots",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("form", sa.Text, nullable=False),
+        sa.Column("state", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
         "inbox",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("occurred_at", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),

@@ -13,6 +13,8 @@ recorded events.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 
 class TidingsError(Exception):
@@ -22,6 +24,10 @@ class TidingsError(Exception):
         super().__init__(code, values)
         self.code = code
         self.values = values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it would be raised: worker processes hand their errors on.
+        return partial(type(self), self.code, **self.values), (), self.__dict__
 
     def __str__(self) -> str:
         told = ", ".join(f"{name}={value!s}" for name, value in self.values.items())

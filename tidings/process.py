@@ -54,6 +54,14 @@ class Tally(Struct):
     suppressed: Counter[str] = field(default_factory=Counter)
     journeys: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Tally") -> None:
+        """Count in what another worker did."""
+        self.facts += other.facts
+        self.events += other.events
+        self.messages.update(other.messages)
+        self.suppressed.update(other.suppressed)
+        self.journeys.update(other.journeys)
+
 
 class Worker(Struct, frozen=True):
     """Everything that running a partition needs besides the partition itself."""

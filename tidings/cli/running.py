@@ -1,7 +1,9 @@
 """tidings run: live through time by the virtual clock."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import click
 from msgspec import to_builtins
@@ -12,6 +14,8 @@ from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
 from tidings.memory import Room
 from tidings.process import BATCH, Tally
+from tidings.settings import Settings
+from tidings.workers import together
 
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -25,15 +29,21 @@ _LOOK_AGAIN_SECONDS = 0.1
     help="Where the clock of a new store starts: nothing due before it is sent.",
 )
 @click.option("--join", is_flag=True, help="Share the partitions with other workers that run.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, help="Processes that share the partitions (1)."
+)
 @common_options
-def command(terminal: Terminal, until: datetime, since: datetime | None, join: bool) -> None:
+def command(terminal: Terminal, until: datetime, since: datetime | None, join: bool, workers: int) -> None:
     """All facts and timers up to an instant, in their order; messages go to the sandbox."""
     if since is not None and since > until:
         raise click.BadParameter("--from lies after --until")
     tidings = bootstrap(terminal.settings)
     waiting = tidings.inbox.waiting(until=until)
     with terminal.progress("run.progress", waiting) as advance:
-        tally = live(tidings, until=until, since=since, advance=advance, join=join)
+        if workers == 1:
+            tally = live(tidings, until=until, since=since, advance=advance, join=join)
+        else:
+            tally = live_together(tidings, until=until, since=since, advance=advance, workers=workers)
     show(terminal, tally)
     terminal.json(to_builtins(tally))
 
@@ -56,9 +66,29 @@ def live(
     """
     if since is not None:
         check_clock_start(tidings.engine, since)
+    tally = _worked_off(tidings, until, since, advance, join=join, batch=batch, room=room)
+    tidings.ledger.catch_up()
+    return tally
+
+
+def _worked_off(
+    tidings: Tidings,
+    until: datetime,
+    since: datetime | None,
+    advance: Advance,
+    *,
+    join: bool,
+    batch: int = BATCH,
+    room: Room | None = None,
+    first: int = 0,
+    workers: int = 1,
+) -> Tally:
+    """All partitions at ``until``; one of several workers begins where no other does."""
     tally = Tally()
     worker = tidings.worker(tally, batch=batch, room=room)
-    waiting = list(tidings.history.customer_partitions())
+    partitions = list(tidings.history.customer_partitions())
+    start = len(partitions) * first // workers
+    waiting = partitions[start:] + partitions[:start]
     while waiting:
         held: list[int] = []
         for partition in waiting:
@@ -71,8 +101,41 @@ def live(
         if held:
             time.sleep(_LOOK_AGAIN_SECONDS)
         waiting = behind(tidings.engine, held, until=until)
+    return tally
+
+
+def live_together(
+    tidings: Tidings,
+    *,
+    until: datetime,
+    since: datetime | None = None,
+    advance: Advance,
+    workers: int,
+    opener: Callable[[Settings], Tidings] = bootstrap,
+) -> Tally:
+    """The same by several processes, each of which opens the store by ``opener`` (a function of a module)."""
+    if since is not None:
+        check_clock_start(tidings.engine, since)
+    work = partial(_share, tidings.settings, opener, until, since, workers)
+    tally = together(work, workers=workers, progress=advance)
     tidings.ledger.catch_up()
     return tally
+
+
+def _share(
+    settings: Settings,
+    opener: Callable[[Settings], Tidings],
+    until: datetime,
+    since: datetime | None,
+    workers: int,
+    number: int,
+    advance: Advance,
+) -> Tally:
+    tidings = opener(settings)
+    try:
+        return _worked_off(tidings, until, since, advance, join=True, first=number, workers=workers)
+    finally:
+        tidings.engine.dispose()
 
 
 def show(terminal: Terminal, tally: Tally) -> None:

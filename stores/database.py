@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 
 from domain.errors import StoreUnusable
 from stores import dialect
@@ -18,7 +19,23 @@ _PSYCOPG = "postgresql+psycopg"
 _BUSY_SECONDS = 10
 _IDLE_SECONDS = 60
 _INIT_LOCK = 7_461_201
+# Of times; at once would keep statements that never come again, each of a length of its own.
+_PREPARED_AFTER = 1
+# Everything is found by keys in their order. A new table has no statistics, and without them the server
+# would read and sort all that waits for each batch, or walk through the whole log for each step back in it.
+_BY_KEY = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "enable_seqscan=off",
+        "enable_bitmapscan=off",
+        "enable_mergejoin=off",
+        "random_page_cost=1.1",
+        "jit=off",
+    )
+)
 _READING = "tidings_reading"
+_RESTING_SINCE = "tidings_resting_since"
+_TRIED_AFTER_SECONDS = 5
 
 
 def connect(url: str) -> Engine:
@@ -31,7 +48,12 @@ def connect(url: str) -> Engine:
         return engine
     # A session that hangs half-way must not hold the others up for ever, nor wait for ever for them.
     limits = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
-    return create_engine(parsed, connect_args={"options": limits}, pool_pre_ping=True)
+    arguments = {"options": f"{limits} {_BY_KEY}", "prepare_threshold": _PREPARED_AFTER}
+    engine = create_engine(parsed, connect_args=arguments)
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", _try_after_rest)
+    event.listen(engine, "before_cursor_execute", _choose_form)
+    return engine
 
 
 def open_store(url: str) -> Engine:
@@ -104,6 +126,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with _translated(engine), engine.connect().execution_options(**options) as connection:
         yield connection
+        dialect.end_reading(connection)
 
 
 @contextmanager
@@ -182,3 +205,26 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the write lock at once, so that it can never fail half-way through for want of it.
     reader = connection.get_execution_options().get(_READING)
     connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+
+
+def _note_rest(_connection: object, record: Any) -> None:
+    record.info[_RESTING_SINCE] = monotonic()
+
+
+def _try_after_rest(connection: Any, record: Any, _proxy: object) -> None:
+    """A connection that was out of use for a while may have been cut; the pool then makes another."""
+    since = record.info.get(_RESTING_SINCE)
+    if since is None or monotonic() - since < _TRIED_AFTER_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.commit()
+    except connection.Error as error:
+        raise InvalidatePoolError from error
+
+
+def _choose_form(
+    _connection: object, cursor: Any, _statement: str, _parameters: object, context: Any, _many: bool
+) -> None:
+    if context is not None and context.execution_options.get(dialect.BINARY):
+        cursor.format = 1

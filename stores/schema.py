@@ -117,7 +117,7 @@ timers = _table(
     _key("partition", Integer),
     _key("stream"),
     _number("due_at"),
-    Index("timers_by_due_at", "partition", "due_at"),
+    Index("timers_by_due_at", "partition", "due_at", "stream"),
 )
 outbox = _table("outbox", _key("partition", Integer), _key("message", Text), _number("stream"))
 rulebooks = _table(

@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("timers_by_due_at", "timers", ["partition", "due_at"])
+    op.create_index("timers_by_due_at", "timers", ["partition", "due_at", "stream"])
     op.create_table(
         "outbox",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),

@@ -35,7 +35,7 @@ $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	touch $(BENCH_STAMP)
 
-bench: $(BENCH_STAMP)  ## what everything costs, at full size; POSTGRESQL=URL measures there too
+bench: $(BENCH_STAMP)  ## what everything costs, at full size; POSTGRESQL=URL measures that server, not one of its own
 	$(BIN)/python -m bench --full $(if $(POSTGRESQL),--postgresql '$(POSTGRESQL)')
 
 bench-quick: $(BENCH_STAMP)  ## the same at smaller sizes, under five minutes

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from bench.place import Place, Unavailable
+from bench.server import OWN, server
 
 Size = Literal["quick", "full"]
 Figures = dict[str, object]
@@ -17,13 +18,15 @@ Measure = Callable[[Size, Place], Figures]
 
 
 def parser() -> argparse.ArgumentParser:
-    """``--quick`` (or ``--full``), ``--postgresql URL`` and ``--folder`` for the SQLite files."""
+    """``--quick`` (or ``--full``), ``--postgresql [URL]`` and ``--folder`` for the files."""
     made = argparse.ArgumentParser()
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="size", action="store_const", const="quick", default="quick")
     size.add_argument("--full", dest="size", action="store_const", const="full")
-    made.add_argument("--postgresql", metavar="URL", help="measure there; without it on SQLite")
-    made.add_argument("--folder", type=Path, help="where SQLite files are made; a temporary one without it")
+    made.add_argument(
+        "--postgresql", metavar="URL", nargs="?", const=OWN, help="measure there, or on a server of its own"
+    )
+    made.add_argument("--folder", type=Path, help="where stores are made; a temporary one without it")
     return made
 
 
@@ -36,7 +39,10 @@ def report(arguments: argparse.Namespace, measure: Measure) -> None:
     """Measure in a folder that is gone afterwards; write the figures, or why there are none."""
     with tempfile.TemporaryDirectory(prefix="tidings-bench-", dir=arguments.folder) as folder:
         try:
-            with Place(Path(folder), arguments.postgresql) as place:
+            with (
+                server(arguments.postgresql, arguments.folder) as url,
+                Place(Path(folder), url) as place,
+            ):
                 figures: Figures = {"size": arguments.size, "store": place.kind}
                 figures |= measure(arguments.size, place)
         except Unavailable as error:

@@ -12,7 +12,7 @@ from statistics import median
 from bench.bank import SINCE, UNTIL, bank, live, take
 from bench.command import Figures, Size, main, rounded
 from bench.grown import Seed, grow, seed_of, subject_of
-from bench.place import Place, Unavailable, settle
+from bench.place import Place, settle
 from domain.catalogue import Envelope, TransactionPosted
 
 _TIMES = {"quick": (1, 3, 10), "full": (1, 3, 10, 30, 100)}
@@ -25,8 +25,6 @@ Round = dict[int, dict[str, float]]
 
 def measure(size: Size, place: Place) -> Figures:
     """The same facts on stores of every size, in rounds; ratios are those of the largest to the smallest."""
-    if place.kind != "sqlite":
-        raise Unavailable("large stores are grown by SQLite's own calls so far")
     url = place.store("seed", partitions=1)
     take(url, bank(_CUSTOMERS))
     live(url, since=SINCE)

@@ -19,7 +19,10 @@ _KIB_PER_GIB = 1024 * 1024
 
 
 class Machine(Struct, frozen=True):
-    """What figures depend on. ``commit_us`` is the median of bare SQLite commits of one row, made durable."""
+    """What figures depend on. ``commit_us`` is the median of bare SQLite commits of one row, made durable.
+
+    ``postgresql`` holds the settings of the server that was measured; empty where none was.
+    """
 
     processor: str
     cores: int
@@ -32,6 +35,7 @@ class Machine(Struct, frozen=True):
     libraries: dict[str, str]
     commit: str
     changed: bool
+    postgresql: dict[str, str] = {}
 
 
 def this_machine(folder: Path | None) -> Machine:

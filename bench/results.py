@@ -54,7 +54,7 @@ def write(results: Results, machine: Machine, *, size: str, whole: bool) -> None
     if whole:
         _write("machine", about)
         _write("summary", {**summary(results), "size": size, "machine": about})
-    _draw(results.get("growth", {}))
+    _draw(results.get("growth-sqlite", {}))
 
 
 def summary(results: Results) -> Figures:
@@ -63,7 +63,10 @@ def summary(results: Results) -> Figures:
     return {
         "pipeline": {kind: _picked(results, f"pipeline-{kind}") for kind in ("sqlite", "postgresql")},
         "timers": {"times_plain": results.get("timers-sqlite", {}).get("times_plain")},
-        "growth": {"cost_ratio": results.get("growth", {}).get("cost_ratio")},
+        "growth": {
+            "cost_ratio": results.get("growth-sqlite", {}).get("cost_ratio"),
+            "postgresql": results.get("growth-postgresql", {}).get("cost_ratio"),
+        },
         "million_year": {name: million.get(name) for name in ("seconds", "peak_rss_mb", "customers")},
         "scaling": _scaling(results),
         "unavailable": {n: f["unavailable"] for n, f in results.items() if "unavailable" in f},

@@ -2,6 +2,9 @@
 
 from msgspec import Struct, field
 
+# The partition of what people wrote, and of what concerns the store as a whole.
+AUTHORED = 0
+
 
 class Finding(Struct, frozen=True):
     """One broken promise with its place; ``code`` and ``values`` make its sentence.
@@ -30,6 +33,13 @@ class Verified(Struct):
     events: int = 0
     replayed: int = 0
     findings: list[Finding] = field(default_factory=list)
+
+    def add(self, other: "Verified") -> None:
+        """Count in what another has checked."""
+        self.customers += other.customers
+        self.events += other.events
+        self.replayed += other.replayed
+        self.findings += other.findings
 
     @property
     def differences(self) -> int:

@@ -10,7 +10,8 @@ from hashlib import sha256
 
 from msgspec import Struct, field
 
-from audit.findings import Finding, Verified
+from audit.findings import AUTHORED, Finding, Verified
+from audit.published import verify_documents
 from domain.catalogue import Fact
 from domain.chain import genesis, link
 from domain.clock import to_micros
@@ -35,44 +36,32 @@ from journeys.rulebook import Rules
 Prepare = Callable[[Customer, str, Rules], MessageSending | MessageSuppressed]
 Progress = Callable[[int], None]
 _STEP = 1_000
-AUTHORED = 0
 NO_RULEBOOK = 0
 
 
 def verify(
-    history: History, rulebooks: Mapping[int, Rules], prepare: Prepare, *, progress: Progress
+    history: History,
+    rulebooks: Mapping[int, Rules],
+    prepare: Prepare,
+    *,
+    progress: Progress,
+    share: tuple[int, int] = (0, 1),
 ) -> Verified:
     """Everything in the store; ``progress`` is told the number of events gone through.
 
     ``prepare`` makes the last decision on a requested message again, with the words that would leave.
+    ``share`` is the number, from 0, of one of several who do this together, and how many they are.
     """
+    number, of = share
     verified = Verified()
-    digests = _verify_documents(history, verified)
-    for partition in history.stray_partitions():
-        verified.findings.append(Finding("audit.partition_missing", partition, 0, "", 0))
-    for partition in (AUTHORED, *history.customer_partitions()):
+    digests = verify_documents(history, Verified() if number else verified)
+    if number == 0:
+        for partition in history.stray_partitions():
+            verified.findings.append(Finding("audit.partition_missing", partition, 0, "", 0))
+    for partition in (AUTHORED, *history.customer_partitions())[number::of]:
         cited = {NO_RULEBOOK: ""} if partition == AUTHORED else digests
         _Partition(history, partition, rulebooks, cited, prepare, verified).go_through(progress)
     return verified
-
-
-def _verify_documents(history: History, verified: Verified) -> dict[int, str]:
-    """The digests that events may cite, by number; every text must be the one that its digest names."""
-    digests: dict[int, str] = {}
-    for number, stored in history.rulebooks().items():
-        digests[number] = stored.digest
-        _check_digest(verified, "audit.rulebook_altered", str(number), stored.body, stored.digest)
-    for document in history.documents():
-        name = f"{document.kind} {document.name} {document.version}"
-        _check_digest(verified, "audit.document_altered", name, document.body, document.digest)
-    return digests
-
-
-def _check_digest(verified: Verified, code: str, name: str, body: bytes, digest: str) -> None:
-    found = sha256(body).hexdigest()
-    if found != digest:
-        values: dict[str, object] = {"name": name, "found": found, "expected": digest}
-        verified.findings.append(Finding(code, AUTHORED, 0, "", 0, values))
 
 
 class _Trail(Struct):

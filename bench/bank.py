@@ -14,6 +14,7 @@ from domain.catalogue import ChannelName, Envelope
 from domain.clock import to_micros
 from stores.inbox import Told
 from tidings.bootstrap import Tidings, bootstrap
+from tidings.cli.running import live_together as together
 from tidings.importing.reading import CHUNK
 from tidings.process import BATCH, Tally
 from tidings.settings import Settings
@@ -46,9 +47,13 @@ class Lived(NamedTuple):
 
 def opened(url: str) -> Tidings:
     """The store with channels that lead nowhere."""
+    return _opened(Settings(url))
+
+
+def _opened(settings: Settings) -> Tidings:
     nowhere = Nowhere()
     channels: dict[ChannelName, Channel] = {"email": nowhere, "sms": nowhere, "push": nowhere}
-    return bootstrap(Settings(url), channels=channels)
+    return bootstrap(settings, channels=channels)
 
 
 def bank(customers: int) -> Iterator[Envelope]:
@@ -93,6 +98,17 @@ def live(
             worker.run(partition, until=until, since=since, progress=lambda _: None)
     tidings.engine.dispose()
     return Lived(tally, watch.spent, commits[0])
+
+
+def live_together(url: str, *, workers: int) -> tuple[Tally, Spent]:
+    """The whole year by several processes, the ledger included; their start counts too."""
+    tidings, watch = opened(url), Stopwatch()
+    with watch:
+        tally = together(
+            tidings, until=UNTIL, since=SINCE, advance=lambda _: None, workers=workers, opener=_opened
+        )
+    tidings.engine.dispose()
+    return tally, watch.spent
 
 
 def catch_up(url: str) -> Spent:

@@ -34,5 +34,12 @@ class Stopwatch:
 
 
 def peak_rss_mb() -> float:
-    """The most memory that this process ever held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
+    """The most memory that this process, or any that it has waited for, ever held, in MiB."""
+    known = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(who).ru_maxrss for who in known) / _KIB_PER_MIB
+
+
+def cpu_seconds_of_children() -> float:
+    """What processes that this one has waited for took of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

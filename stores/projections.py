@@ -3,13 +3,14 @@
 They can be thrown away and built again; nothing decides by them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, and_, func, select
 
 from domain.clock import to_micros
 from domain.codec import decode_body
+from domain.errors import InputRefused
 from domain.events import (
     Body,
     MessageAccepted,
@@ -76,14 +77,39 @@ class Ledger:
     def catch_up(self) -> None:
         """Take in what was recorded since the last time, one transaction for each chunk."""
         with reading(self._engine) as connection:
-            behind = list(_behind(connection))
+            behind = list(_behind(connection, customer_partitions(connection)))
         for partition, done, last in behind:
-            for first in range(done, last, _CHUNK):
-                with writing(self._engine) as connection:
-                    # Somebody else may be catching up, or have done so since: one at a time, and once.
-                    lock(connection, partition)
-                    if _taken_in(connection, partition) == first:
-                        _project(connection, partition, first, min(first + _CHUNK, last))
+            for _ in self._catch_up(partition, done, last):
+                pass
+
+    def rebuild(self, partitions: Sequence[int], *, progress: Callable[[int], None]) -> None:
+        """Throw away what these partitions' events made, and make it again.
+
+        ``progress`` is told the number of events gone through. Who asks meanwhile helps along and sees all.
+        Raises InputRefused where the first events are not in the store any more.
+        """
+        total = 0
+        for partition in partitions:
+            with writing(self._engine) as connection:
+                lock(connection, partition)
+                _forget(connection, partition)
+            with reading(self._engine) as connection:
+                behind = list(_behind(connection, [partition]))
+            for _, done, last in behind:
+                for taken in self._catch_up(partition, done, last):
+                    total += taken
+                    progress(total)
+
+    def _catch_up(self, partition: int, done: int, last: int) -> Iterator[int]:
+        """Take in the events after ``done`` up to ``last`` in chunks; gives the number of each."""
+        for first in range(done, last, _CHUNK):
+            upto = min(first + _CHUNK, last)
+            with writing(self._engine) as connection:
+                # Somebody else may be catching up, or have done so since: one at a time, and once.
+                lock(connection, partition)
+                if _taken_in(connection, partition) == first:
+                    _project(connection, partition, first, upto)
+            yield upto - first
 
     def messages(
         self, *, customer: str | None = None, journey: str | None = None, status: str | None = None
@@ -155,9 +181,17 @@ def _fields() -> Sequence[str]:
     return LedgerEntry.__struct_fields__
 
 
-def _behind(connection: Connection) -> Iterator[tuple[int, int, int]]:
+def _forget(connection: Connection, partition: int) -> None:
+    first = connection.execute(select(func.min(events.c.seq)).where(events.c.partition == partition)).scalar()
+    if first is not None and first > 1:
+        raise InputRefused("rebuild.history_gone", partition=partition, first=first)
+    for table in (messages, tasks, projections):
+        connection.execute(table.delete().where(table.c.partition == partition))
+
+
+def _behind(connection: Connection, partitions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Partition, the last seq taken in, and the last seq there is, where they differ."""
-    for partition in customer_partitions(connection):
+    for partition in partitions:
         done = _taken_in(connection, partition)
         query = select(func.max(events.c.seq)).where(events.c.partition == partition)
         last = connection.execute(query).scalar() or 0

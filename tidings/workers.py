@@ -1,22 +1,23 @@
-"""Several worker processes over the partitions of one store, each with a core of its own."""
+"""Several processes over the partitions of one store, each with a core of its own."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
-
-from tidings.process import Progress, Tally
+from typing import TypeVar
 
 _LOOK_SECONDS = 0.2
-Work = Callable[[int, Progress], Tally]
+T = TypeVar("T")
+Progress = Callable[[int], None]
+Work = Callable[[int, Progress], T]
 _taken: "list[Synchronized[int]]" = []
 
 
-def together(work: Work, *, workers: int, progress: Progress) -> Tally:
-    """What ``work`` does in each of so many processes, added up; it must share its partitions with others.
+def together(work: Work[T], *, workers: int, progress: Progress) -> list[T]:
+    """What ``work`` gives in each of so many processes.
 
-    ``work`` is given its number from 0 and whom to tell of facts taken; it has to be picklable.
-    ``progress`` is told the facts taken by all of them. The first error of any ends it.
+    ``work`` is given its number from 0 and whom to tell how far it is; it has to be picklable. ``progress``
+    is told the sum of all. The first error of any is raised.
     """
     context = get_context("spawn")
     counters: list[Synchronized[int]] = [context.Value("q", 0) for _ in range(workers)]
@@ -28,20 +29,17 @@ def together(work: Work, *, workers: int, progress: Progress) -> Tally:
             failed = [done for done in working if done.done() and done.exception()]
             if failed:
                 break
-        whole = Tally()
-        for done in working:
-            whole.add(done.result())
-    return whole
+        return [done.result() for done in working]
 
 
 def _count_in(counters: "list[Synchronized[int]]") -> None:
     _taken.extend(counters)
 
 
-def _work(work: Work, number: int) -> Tally:
+def _work(work: Work[T], number: int) -> T:
     counter = _taken[number]
 
-    def tell(facts: int) -> None:
-        counter.value = facts
+    def tell(done: int) -> None:
+        counter.value = done
 
     return work(number, tell)

@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "replay",
     "why": "why",
     "audit": "audit",
+    "rebuild": "rebuild",
     "demo": "demo",
 }
 

@@ -117,9 +117,11 @@ def live_together(
     if since is not None:
         check_clock_start(tidings.engine, since)
     work = partial(_share, tidings.settings, opener, until, since, workers)
-    tally = together(work, workers=workers, progress=advance)
+    whole = Tally()
+    for tally in together(work, workers=workers, progress=advance):
+        whole.add(tally)
     tidings.ledger.catch_up()
-    return tally
+    return whole
 
 
 def _share(

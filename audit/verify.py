@@ -306,13 +306,16 @@ class _Partition:
 
     def _check_finished(self, stream: int, trail: _Trail) -> None:
         """Nothing is left undecided, and who waits for a provider's answer is in the outbox."""
+        continued = stream in self._ends.continued
         for event in trail.expected:
             self._end("audit.decision_missing", stream, {"kind": event.kind})
         for name, message in trail.customer.messages.items():
             if message.sending is None and name not in trail.missed:
                 self._end("audit.decision_missing", stream, {"kind": "message.sending/1"})
-            elif message.sending is not None and name not in self._ends.outbox:
+            elif message.sending is not None and name not in self._ends.outbox and not continued:
                 self._end("audit.answer_missing", stream, {"message": name})
+        if continued:
+            return
         due = trail.customer.next_timer
         if self._ends.timers.get(stream) != (to_micros(due[0]) if due else None):
             self._end("audit.timer_differs", stream, {"expected": due[0].isoformat() if due else "-"})

@@ -52,6 +52,7 @@ class Ends(Struct, frozen=True):
 
     ``timers`` tells by stream when each customer is to be woken next, in microseconds since 1970, and
     ``snapshots`` of which version the store has a state, with ``domain.codec.state_digest`` of it.
+    ``continued`` are the streams of which neither ``outbox`` nor ``timers`` tell: they go on beyond.
     """
 
     last_seq: int
@@ -59,6 +60,7 @@ class Ends(Struct, frozen=True):
     outbox: set[str]
     timers: dict[int, int]
     snapshots: dict[int, tuple[int, bytes]] = {}
+    continued: frozenset[int] = frozenset()
 
 
 class History(Protocol):
@@ -73,8 +75,8 @@ class History(Protocol):
     def ends(self, partition: int) -> Ends:
         """Where the partition, and each history in it, ends."""
 
-    def events(self, partition: int, *, upto: int) -> Iterator[StoredEvent]:
-        """The partition's events up to a sequence number, in the order of these numbers."""
+    def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
+        """The partition's events beyond one sequence number up to another, in the order of the numbers."""
 
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
         """One customer's events in the order of their versions, found by their back-pointers."""

@@ -66,9 +66,8 @@ class StoredHistory:
                 },
             )
 
-    def events(self, partition: int, *, upto: int) -> Iterator[StoredEvent]:
+    def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
         """The partition's events by sequence number up to ``upto``, in chunks that fit in memory."""
-        after = -1
         while True:
             with reading(self._engine) as connection:
                 rows = run(

@@ -4,7 +4,7 @@ Aggregates, events and their names live in the library ``eventsourcing``; the do
 runs on, and the rulebook that they make up, are a read model of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
-from domain.ports import StoredDocument
+from domain.ports import StoredDocument, StoredRulebook
 from journeys.definition import Journey
 from journeys.rulebook import Rulebook, Rules, canonical, digest
 from journeys.validation import problems
@@ -202,8 +202,13 @@ def _check(documents: Shipped) -> None:
 
 def all_templates(engine: Engine) -> Templates:
     """Every version of every template that was ever published and can be read."""
+    return templates_of(published(engine))
+
+
+def templates_of(documents: Iterable[StoredDocument]) -> Templates:
+    """Those of the documents that are templates and can be read."""
     templates: Templates = {}
-    for stored in published(engine):
+    for stored in documents:
         if stored.kind == "template":
             with suppress(msgspec.DecodeError):
                 templates[stored.name, stored.version] = decode_template(stored.body)
@@ -225,8 +230,13 @@ def in_force(engine: Engine) -> InForce:
 
 def all_rules(engine: Engine) -> dict[int, Rules]:
     """Every rulebook that was ever in force, by its number, without those that cannot be read any more."""
+    return rules_of(StoredHistory(engine).rulebooks())
+
+
+def rules_of(rulebooks: Mapping[int, StoredRulebook]) -> dict[int, Rules]:
+    """Those of the rulebooks that can be read, by number."""
     rules: dict[int, Rules] = {}
-    for number, stored in StoredHistory(engine).rulebooks().items():
+    for number, stored in rulebooks.items():
         with suppress(msgspec.DecodeError, TypeError):
             rules[number] = Rules(decode_rulebook(stored.body))
     return rules

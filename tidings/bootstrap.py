@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -10,6 +11,8 @@ from audit.verify import Prepare
 from channels.base import Channel
 from channels.sandbox import Sandbox
 from domain.catalogue import ChannelName
+from stores.archive.history import ArchivedHistory
+from stores.archive.manifest import Fault, load
 from stores.database import create_store, open_store
 from stores.history import StoredHistory
 from stores.inbox import Inbox
@@ -84,6 +87,14 @@ def initialise(
         return made, authoring.publish(engine, shipped(), at=wall_clock())
     finally:
         engine.dispose()
+
+
+def archived(folder: Path, *, faults: list[tuple[int, int, Fault]] | None = None) -> ArchivedHistory:
+    """The archive in a folder, read without a store. Raises StoreUnusable, StoreCorrupt.
+
+    Faults of its files of events raise StoreCorrupt when they are come upon, or are noted in ``faults``.
+    """
+    return ArchivedHistory(folder, load(folder), faults=faults)
 
 
 def preparer(templates: Templates) -> Prepare:

@@ -24,6 +24,7 @@ COMMANDS = {
     "why": "why",
     "audit": "audit",
     "rebuild": "rebuild",
+    "archive": "archive",
     "demo": "demo",
 }
 

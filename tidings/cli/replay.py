@@ -1,6 +1,7 @@
 """tidings replay: a customer's history and state as of an instant."""
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 from msgspec import to_builtins
@@ -8,22 +9,23 @@ from msgspec import to_builtins
 from audit.replay import Replayed, replay
 from audit.why import telling
 from domain.errors import NotFound
-from tidings.bootstrap import bootstrap
+from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
 
 
 @click.command("replay")
 @click.argument("customer")
 @click.option("--as-of", type=Instant(), help="What was known then (default: now).")
+@archive_option
 @common_options
-def command(terminal: Terminal, customer: str, as_of: datetime | None) -> None:
+def command(terminal: Terminal, customer: str, as_of: datetime | None, archive: Path | None) -> None:
     """Everything that happened to a customer and was decided about them, and the state that it makes."""
-    history = bootstrap(terminal.settings).history
-    try:
-        replayed = replay(history, customer, as_of=as_of)
-    except NotFound:
-        near = history.similar_subjects(customer)
-        raise NotFound("customer.unknown", customer=customer, near=near) from None
+    with opened(Source.named(terminal, archive)) as history:
+        try:
+            replayed = replay(history, customer, as_of=as_of)
+        except NotFound:
+            near = history.similar_subjects(customer)
+            raise NotFound("customer.unknown", customer=customer, near=near) from None
     terminal.json(
         {
             "customer": customer,

@@ -1,22 +1,30 @@
 """tidings why: why a message was or was not sent."""
 
+from pathlib import Path
+
 import click
 from msgspec import to_builtins
 
 from audit.replay import replay
 from audit.why import Explanation, Link, explain
 from domain.errors import NotFound
-from tidings.bootstrap import Tidings, bootstrap
+from stores.archive.history import ArchivedHistory
+from tidings.bootstrap import Tidings, archived, bootstrap
+from tidings.cli.reading import archive_option
 from tidings.cli.terminal import Terminal, common_options
 from tidings.wording import Wording
 
 
 @click.command("why")
 @click.argument("message_id")
+@archive_option
 @common_options
-def command(terminal: Terminal, message_id: str) -> None:
+def command(terminal: Terminal, message_id: str, archive: Path | None) -> None:
     """The chain of causes of one message, the rule and the values that decided, in sentences."""
-    explanation = explanation_of(bootstrap(terminal.settings), message_id)
+    if archive is None:
+        explanation = explanation_of(bootstrap(terminal.settings), message_id)
+    else:
+        explanation = archived_explanation_of(archived(archive), message_id)
     told = to_builtins(explanation)
     told["sentences"] = sentences(explanation, terminal.wording)
     terminal.json(told)
@@ -36,6 +44,14 @@ def explanation_of(tidings: Tidings, message: str) -> Explanation:
     if subject is None:
         raise NotFound("message.unknown", message=message, near=tidings.ledger.similar(message))
     return explain(subject, replay(tidings.history, subject).history, message)
+
+
+def archived_explanation_of(history: ArchivedHistory, message: str) -> Explanation:
+    """Why this message was or was not sent, from an archive alone. Raises NotFound for an unknown id."""
+    subject = history.customer_of(message)
+    if subject is None:
+        raise NotFound("message.unknown", message=message)
+    return explain(subject, replay(history, subject).history, message)
 
 
 def sentences(explanation: Explanation, wording: Wording) -> list[str]:

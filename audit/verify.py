@@ -98,6 +98,10 @@ class _Partition:
         self._ends = history.ends(partition)
 
     def go_through(self, progress: Progress) -> None:
+        if upto := self._ends.removed_seq:
+            # Without its beginning, no history can be followed.
+            self._verified.findings.append(Finding("audit.events_removed", self._partition, upto, "", 0))
+            return
         last = 0
         for stored in self._history.events(self._partition, upto=self._ends.last_seq):
             self._verified.events += 1
@@ -289,9 +293,8 @@ class _Partition:
         """The partition and every history end where the store says that they end."""
         if self._ends.last_seq != last:
             values: dict[str, object] = {"expected": self._ends.last_seq, "found": last}
-            self._verified.findings.append(
-                Finding("audit.partition_cut", self._partition, last, "", 0, values)
-            )
+            finding = Finding("audit.partition_cut", self._partition, last, "", 0, values)
+            self._verified.findings.append(finding)
         heads = self._ends.heads
         for stream, trail in self._trails.items():
             if trail.followed:
@@ -306,15 +309,15 @@ class _Partition:
 
     def _check_finished(self, stream: int, trail: _Trail) -> None:
         """Nothing is left undecided, and who waits for a provider's answer is in the outbox."""
-        continued = stream in self._ends.continued
+        goes_on = stream in self._ends.continued
         for event in trail.expected:
             self._end("audit.decision_missing", stream, {"kind": event.kind})
         for name, message in trail.customer.messages.items():
             if message.sending is None and name not in trail.missed:
                 self._end("audit.decision_missing", stream, {"kind": "message.sending/1"})
-            elif message.sending is not None and name not in self._ends.outbox and not continued:
+            elif message.sending is not None and name not in self._ends.outbox and not goes_on:
                 self._end("audit.answer_missing", stream, {"message": name})
-        if continued:
+        if goes_on:
             return
         due = trail.customer.next_timer
         if self._ends.timers.get(stream) != (to_micros(due[0]) if due else None):

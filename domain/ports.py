@@ -53,6 +53,7 @@ class Ends(Struct, frozen=True):
     ``timers`` tells by stream when each customer is to be woken next, in microseconds since 1970, and
     ``snapshots`` of which version the store has a state, with ``domain.codec.state_digest`` of it.
     ``continued`` are the streams of which neither ``outbox`` nor ``timers`` tell: they go on beyond.
+    Events up to ``removed_seq`` may lie in an archive only.
     """
 
     last_seq: int
@@ -61,6 +62,7 @@ class Ends(Struct, frozen=True):
     timers: dict[int, int]
     snapshots: dict[int, tuple[int, bytes]] = {}
     continued: frozenset[int] = frozenset()
+    removed_seq: int = 0
 
 
 class History(Protocol):

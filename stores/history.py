@@ -45,7 +45,9 @@ class StoredHistory:
 
     def ends(self, partition: int) -> Ends:
         """Where the partition and its histories end, read in one transaction."""
-        count = select(partitions.c.last_seq).where(partitions.c.partition == partition)
+        count = select(partitions.c.last_seq, partitions.c.removed_seq).where(
+            partitions.c.partition == partition
+        )
         ends = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash)
         awaited = select(outbox.c.message).where(outbox.c.partition == partition)
         due = select(timers.c.stream, timers.c.due_at).where(timers.c.partition == partition)
@@ -53,8 +55,10 @@ class StoredHistory:
             snapshots.c.partition == partition, snapshots.c.form == state_form()
         )
         with reading(self._engine) as connection:
+            last_seq, removed_seq = map(int, map(str, connection.execute(count).one()))
             return Ends(
-                last_seq=int(str(connection.execute(count).scalar_one())),
+                last_seq=last_seq,
+                removed_seq=removed_seq,
                 heads={
                     row[0]: StoredHead(row[1], row[2], row[3])
                     for row in connection.execute(ends.where(heads.c.partition == partition))
@@ -80,7 +84,20 @@ class StoredHistory:
             after = rows[-1][0]
 
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
-        """One customer's events by version."""
+        """One customer's events by version. Raises StoreCorrupt where some are no longer in the store."""
+        events = self.kept(partition, stream)
+        if len(events) < self.head(partition, stream):
+            raise StoreCorrupt("store.history_removed", customer=self.subjects(partition).get(stream))
+        return events
+
+    def head(self, partition: int, stream: int) -> int:
+        """The version with which a history ends; 0 for one that has not begun."""
+        query = select(heads.c.version).where(heads.c.partition == partition, heads.c.stream == stream)
+        with reading(self._engine) as connection:
+            return int(str(connection.execute(query).scalar() or 0))
+
+    def kept(self, partition: int, stream: int) -> list[StoredEvent]:
+        """Those of one customer's events that the store still has, by version."""
         with reading(self._engine) as connection:
             return select_histories(connection, partition, [stream])
 

@@ -4,7 +4,8 @@ Every statement names its partition and is set-based. The first statement of eac
 the fence: it touches the partition's row by owner and epoch, so a worker that lost its lease writes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from domain.chain import genesis, link
 from domain.clock import from_micros, to_micros
 from domain.codec import encode_body, state_form
-from domain.errors import InputRefused, LeaseLost
+from domain.errors import InputRefused, LeaseLost, StoreCorrupt
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
 from stores import schema
@@ -174,7 +175,10 @@ class Journal:
             return [(row[0], row[1]) for row in run(connection, _SELECT_OUTBOX, partition=self.partition)]
 
     def load(self, streams: Iterable[int]) -> dict[int, Stored]:
-        """These customers: their last snapshots, and what came after, read backwards from their heads."""
+        """These customers: their last snapshots, and what came after, read backwards from their heads.
+
+        Raises StoreCorrupt where something in between is missing.
+        """
         wanted, form = sorted(streams), state_form()
         with reading(self._engine) as connection:
             found = rows(connection, _SELECT_STATES, partition=self.partition, streams=wanted, form=form)
@@ -191,6 +195,9 @@ class Journal:
         }
         for event in histories:
             loaded[event.stream].events.append(event)
+        for stream, subject, version, _, _, past, _ in found:
+            if len(loaded[stream].events) < (version or 0) - (past or 0):
+                raise StoreCorrupt("store.history_removed", customer=subject)
         return loaded
 
     def append(
@@ -283,8 +290,7 @@ class Journal:
         partition, form = self.partition, state_form()
         heads = sorted(changes.heads.items())
         due = sorted(changes.timers.items())
-        with writing(self._engine) as connection:
-            self._fence(connection, clock_at)
+        with self.fenced(clock_at) as connection:
             insert(connection, schema.events, changes.events)
             upsert(
                 connection,
@@ -305,6 +311,13 @@ class Journal:
                 schema.snapshots,
                 [(partition, stream, version, form, state) for stream, version, state in changes.snapshots],
             )
+
+    @contextmanager
+    def fenced(self, clock_at: datetime | None = None) -> Iterator[Connection]:
+        """A writing transaction that the fence begins. Raises LeaseLost if the lease is gone."""
+        with writing(self._engine) as connection:
+            self._fence(connection, clock_at)
+            yield connection
 
     def _fence(self, connection: Connection, clock_at: datetime | None) -> None:
         fenced = run(

@@ -25,7 +25,7 @@ from domain.events import (
 )
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import keep, lock, run, update, upsert
-from stores.schema import events, messages, projections, streams, tasks
+from stores.schema import events, messages, partitions, projections, streams, tasks
 
 _NAME = "ledger"
 _CHUNK = 20_000
@@ -183,7 +183,10 @@ def _fields() -> Sequence[str]:
 
 def _forget(connection: Connection, partition: int) -> None:
     first = connection.execute(select(func.min(events.c.seq)).where(events.c.partition == partition)).scalar()
-    if first is not None and first > 1:
+    of_partition = partitions.c.partition == partition
+    removed = connection.execute(select(partitions.c.removed_seq).where(of_partition)).scalar()
+    if removed or (first is not None and first > 1):
+        first = first or int(str(removed)) + 1
         raise InputRefused("rebuild.history_gone", partition=partition, first=first)
     for table in (messages, tasks, projections):
         connection.execute(table.delete().where(table.c.partition == partition))

@@ -11,8 +11,10 @@ from audit.verify import Prepare
 from channels.base import Channel
 from channels.sandbox import Sandbox
 from domain.catalogue import ChannelName
-from stores.archive.history import ArchivedHistory
-from stores.archive.manifest import Fault, load
+from stores.archive.history import ArchivedHistory, Faults
+from stores.archive.joined import JoinedHistory
+from stores.archive.manifest import load
+from stores.archive.writing import check_same
 from stores.database import create_store, open_store
 from stores.history import StoredHistory
 from stores.inbox import Inbox
@@ -89,12 +91,19 @@ def initialise(
         engine.dispose()
 
 
-def archived(folder: Path, *, faults: list[tuple[int, int, Fault]] | None = None) -> ArchivedHistory:
+def archived(folder: Path, *, faults: Faults | None = None) -> ArchivedHistory:
     """The archive in a folder, read without a store. Raises StoreUnusable, StoreCorrupt.
 
     Faults of its files of events raise StoreCorrupt when they are come upon, or are noted in ``faults``.
     """
     return ArchivedHistory(folder, load(folder), faults=faults)
+
+
+def joined(tidings: Tidings, folder: Path, *, faults: Faults | None = None) -> JoinedHistory:
+    """The store's history with what was removed into the archive in ``folder``; ``faults`` as above."""
+    manifest = load(folder)
+    check_same(tidings.history, folder, manifest)
+    return JoinedHistory(ArchivedHistory(folder, manifest, faults=faults), tidings.history)
 
 
 def preparer(templates: Templates) -> Prepare:

@@ -42,6 +42,10 @@ class ArchivedHistory:
         """The name of the archive's state, in hex."""
         return self._manifest.digest
 
+    def last_seq(self, partition: int) -> int:
+        """The last of the partition's events that the archive has; 0 for none."""
+        return self._partition(partition).last_seq
+
     def size(self) -> int:
         """How many events there are in all."""
         return self._manifest.size
@@ -80,7 +84,7 @@ class ArchivedHistory:
 
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
         """One customer's events by version, looked for in every file of the partition."""
-        upto = self._partition(partition).last_seq
+        upto = self.last_seq(partition)
         found = [
             event
             for file in self._stretches(partition, -1, upto)
@@ -117,7 +121,7 @@ class ArchivedHistory:
         """The customer whom a message is or was to be for; None for an unknown id."""
         kind = KIND_OF[MessageRequested]
         for partition in self.customer_partitions():
-            upto = self._partition(partition).last_seq
+            upto = self.last_seq(partition)
             for file in self._stretches(partition, -1, upto):
                 read = read_mentions(self._folder / file.path, kind, f'"{message}"'.encode())
                 for event in self._read(partition, file, read):
@@ -161,7 +165,7 @@ class ArchivedHistory:
         try:
             yield from events
         except StoreCorrupt as error:
-            self._note(partition, file.first_seq, Fault(error.code, error.values), error)
+            self.note(partition, file.first_seq, Fault(error.code, error.values), error)
 
     def _check(self, partition: int, seq: int, file: ArchivedFile) -> bool:
         """Whether the file is there; what is wrong with it is noted or raised, once."""
@@ -169,10 +173,11 @@ class ArchivedHistory:
             self._checked.add(file.path)
             fault = fault_of(self._folder, file)
             if fault is not None:
-                self._note(partition, seq, fault, None)
+                self.note(partition, seq, fault, None)
         return (self._folder / file.path).exists()
 
-    def _note(self, partition: int, seq: int, fault: Fault, cause: Exception | None) -> None:
+    def note(self, partition: int, seq: int, fault: Fault, cause: Exception | None) -> None:
+        """Raise what is wrong, or remember it with its place where faults are gathered."""
         if self._faults is None:
             raise StoreCorrupt(fault.code, **fault.values) from cause
         self._faults.append((partition, seq, fault))

@@ -71,14 +71,14 @@ def write_archive(
     """
     library()
     try:
-        with _alone(folder):
+        with alone(folder):
             return _Archiver(source, folder, before, progress, rows_in_file).run()
     except OSError as error:
         raise StoreUnusable("archive.unwritable", folder=folder, reason=error.strerror or error) from error
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the archive against a second writer; a process that dies lets go of it."""
     folder.mkdir(parents=True, exist_ok=True)
     beginnings = {_LOCK, listed.NAME + listed.UNFINISHED}
@@ -94,6 +94,18 @@ def _alone(folder: Path) -> Iterator[None]:
             # From now on the folder is known as an archive, also to a run that comes after a kill.
             listed.save(folder, Manifest())
         yield
+
+
+def check_same(source: History, folder: Path, manifest: Manifest, number: int = _AUTHORED) -> None:
+    """The partition's last event in the archive is the source's, where the source still has it.
+
+    Nothing is removed from partition 0, so it tells two stores apart. Raises StoreCorrupt.
+    """
+    for last in manifest.partitions.get(number, ArchivedPartition()).events[-1:]:
+        for event in source.events(number, after=last.last_seq - 1, upto=last.last_seq):
+            if event.hash.hex() != last.last_hash:
+                place = {"folder": folder, "partition": number, "seq": last.last_seq}
+                raise StoreCorrupt("archive.other_store", **place)
 
 
 class _Archiver:
@@ -134,6 +146,9 @@ class _Archiver:
         # The bound, and where each history ends there, are of one instant; what comes later is left alone.
         ends = self._source.ends(number)
         self._check_same_store(number, kept, ends)
+        if ends.removed_seq > kept.written_seq:
+            place = {"folder": self._folder, "partition": number}
+            raise StoreCorrupt("archive.behind", **place, seq=ends.removed_seq)
         bounds = {"after": kept.written_seq, "upto": ends.last_seq}
         # What was published is needed to read any of the rest, whenever that was.
         before = None if number == _AUTHORED else self._before
@@ -171,10 +186,7 @@ class _Archiver:
         if ends.last_seq < last.last_seq:
             place = {"folder": self._folder, "partition": number}
             raise StoreCorrupt("archive.ahead", **place, found=ends.last_seq, expected=last.last_seq)
-        for event in self._source.events(number, after=last.last_seq - 1, upto=last.last_seq):
-            if event.hash.hex() != last.last_hash:
-                place = {"folder": self._folder, "partition": number}
-                raise StoreCorrupt("archive.other_store", **place, seq=last.last_seq)
+        check_same(self._source, self._folder, self._manifest, number)
 
     def _with_files(
         self, number: int, kept: ArchivedPartition, added: Iterator[StoredEvent]

@@ -119,7 +119,7 @@ def test_the_command_line_reads_an_archive_when_the_store_is_gone(tmp_path: Path
     asked = [["audit", "verify"], ["replay", "C000007"], ["why", message]]
     expected = [tidings(tmp_path, *words, *store, "--json") for words in asked]
     done = json.loads(tidings(tmp_path, "archive", "kept", *store, "--json"))
-    assert done.keys() == {"folder", "events", "files", "bytes", "total", "digest"}
+    assert done.keys() == {"folder", "events", "files", "bytes", "total", "digest", "removed"}
     assert done["digest"] in tidings(tmp_path, "archive", "kept", *store)
     bank.path.unlink()
     assert done["digest"] in tidings(tmp_path, "audit", "verify", "--archive", "kept")

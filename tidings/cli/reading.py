@@ -1,4 +1,4 @@
-"""Where a command reads history: in the store, or in an archive."""
+"""Where a command reads history: in the store, in an archive, or in both, where events were removed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,38 +8,43 @@ import click
 from msgspec import Struct
 
 from stores.archive.history import ArchivedHistory, Faults
+from stores.archive.joined import JoinedHistory
 from stores.history import StoredHistory
-from tidings.bootstrap import archived, bootstrap
+from tidings.bootstrap import archived, bootstrap, joined
 from tidings.cli.terminal import F, Terminal
 from tidings.settings import Settings
 
 
 class Source(Struct, frozen=True):
-    """What the options name; another process can open it too."""
+    """What the options name; another process can open it too. ``both``: the store beside the archive."""
 
     settings: Settings
     archive: Path | None = None
+    both: bool = False
 
     @classmethod
     def named(cls, terminal: Terminal, archive: Path | None) -> "Source":
         """The source that a command line names."""
-        return cls(terminal.settings, archive)
+        return cls(terminal.settings, archive, both=archive is not None and terminal.names_store)
 
 
 def archive_option(command: F) -> F:
     """Adds --archive, the folder of an archive."""
-    told = "Read this archive; no store is needed."
+    told = "Read this archive, no store is needed; with --store: both, the archive for what was removed."
     return click.option("--archive", metavar="FOLDER", type=click.Path(path_type=Path), help=told)(command)
 
 
 @contextmanager
-def opened(source: Source, *, faults: Faults | None = None) -> Iterator[StoredHistory | ArchivedHistory]:
+def opened(
+    source: Source, *, faults: Faults | None = None
+) -> Iterator[StoredHistory | ArchivedHistory | JoinedHistory]:
     """The history of a source; an archive's faults are noted in ``faults``, if given, or raised."""
-    if source.archive is not None:
-        yield archived(source.archive, faults=faults)
+    folder = source.archive
+    if folder is not None and not source.both:
+        yield archived(folder, faults=faults)
         return
     tidings = bootstrap(source.settings)
     try:
-        yield tidings.history
+        yield tidings.history if folder is None else joined(tidings, folder, faults=faults)
     finally:
         tidings.engine.dispose()

@@ -34,8 +34,10 @@ Advance = Callable[[int], None]
 class Terminal:
     """Where a command writes: results to stdout, progress and complaints to stderr."""
 
-    def __init__(self, settings: Settings, *, as_json: bool) -> None:
+    def __init__(self, settings: Settings, *, as_json: bool, names_store: bool = False) -> None:
+        """``names_store``: whether the command line itself names the store."""
         self.settings = settings
+        self.names_store = names_store
         self.as_json = as_json
         self.wording = Wording(settings.language)
         width = None if sys.stdout.isatty() else _PIPED_WIDTH
@@ -133,7 +135,8 @@ def common_options(command: F) -> F:
         }
         as_json = as_json or bool(above.get("as_json"))
         ctx.obj = {**given, "as_json": as_json}
-        terminal = Terminal(Settings.read(os.environ, **given), as_json=as_json)
+        settings = Settings.read(os.environ, **given)
+        terminal = Terminal(settings, as_json=as_json, names_store=given["store"] is not None)
         return command(terminal, *args, **kwargs)
 
     return with_terminal  # type: ignore[return-value]

@@ -8,9 +8,10 @@ from msgspec import to_builtins
 from audit.replay import replay
 from audit.why import Explanation, Link, explain
 from domain.errors import NotFound
+from domain.ports import History
 from stores.archive.history import ArchivedHistory
-from tidings.bootstrap import Tidings, archived, bootstrap
-from tidings.cli.reading import archive_option
+from tidings.bootstrap import Tidings, bootstrap
+from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Terminal, common_options
 from tidings.wording import Wording
 
@@ -21,10 +22,11 @@ from tidings.wording import Wording
 @common_options
 def command(terminal: Terminal, message_id: str, archive: Path | None) -> None:
     """The chain of causes of one message, the rule and the values that decided, in sentences."""
-    if archive is None:
-        explanation = explanation_of(bootstrap(terminal.settings), message_id)
-    else:
-        explanation = archived_explanation_of(archived(archive), message_id)
+    with opened(Source.named(terminal, archive)) as history:
+        if isinstance(history, ArchivedHistory):
+            explanation = archived_explanation_of(history, message_id)
+        else:
+            explanation = explanation_of(bootstrap(terminal.settings), message_id, history)
     told = to_builtins(explanation)
     told["sentences"] = sentences(explanation, terminal.wording)
     terminal.json(told)
@@ -38,12 +40,15 @@ def command(terminal: Terminal, message_id: str, archive: Path | None) -> None:
     terminal.table("why", ["version", "occurred_at", "kind", "what"], rows)
 
 
-def explanation_of(tidings: Tidings, message: str) -> Explanation:
-    """Why this message was or was not sent. Raises NotFound for an unknown id."""
+def explanation_of(tidings: Tidings, message: str, history: History | None = None) -> Explanation:
+    """Why this message was or was not sent, from ``history`` if it is not the store's own alone.
+
+    Raises NotFound for an unknown id.
+    """
     subject = tidings.ledger.customer_of(message)
     if subject is None:
         raise NotFound("message.unknown", message=message, near=tidings.ledger.similar(message))
-    return explain(subject, replay(tidings.history, subject).history, message)
+    return explain(subject, replay(history or tidings.history, subject).history, message)
 
 
 def archived_explanation_of(history: ArchivedHistory, message: str) -> Explanation:

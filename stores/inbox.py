@@ -15,13 +15,15 @@ from sqlalchemy import Connection, Engine, func, select, update
 from domain.catalogue import Envelope, rank_of
 from domain.clock import to_micros
 from domain.codec import encode_body
+from domain.errors import InputRefused
 from domain.ids import partition_of
 from stores.database import customer_partitions, reading, writing
-from stores.dialect import insert
+from stores.dialect import insert, lock
 from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
 
 _KEY_BYTES = 16
 _PARAMETERS = 5_000
+_TAKING_LOCK = 7_461_202
 
 
 class Told(Struct, frozen=True):
@@ -53,10 +55,15 @@ class Taken(Struct, frozen=True):
 
 
 class Inbox:
-    """The way in. Each chunk is one transaction: all of it counts, or none."""
+    """The way in. Each chunk is one transaction: all of it counts, or none.
 
-    def __init__(self, engine: Engine) -> None:
+    Once ``limit`` facts wait undecided no further chunk is taken, so that what waits stays within the limit
+    and one chunk.
+    """
+
+    def __init__(self, engine: Engine, *, limit: int) -> None:
         self._engine = engine
+        self._limit = limit
         with reading(engine) as connection:
             self._partitions = len(customer_partitions(connection))
 
@@ -73,10 +80,15 @@ class Inbox:
         """Keep new facts of known customers; put the rest, and former refusals, among the dead letters.
 
         ``at`` (microseconds since 1970) is when refusals are noted. A customer is known from their
-        registration on, in the order given.
+        registration on, in the order given. Raises InputRefused, and takes nothing, while too many facts
+        wait: the same chunk may be given again later.
         """
         with writing(self._engine) as connection:
+            # Numbers are read here and written at the end: one chunk at a time. Workers need not wait.
+            lock(connection, _TAKING_LOCK)
             chunk = _Chunk(connection, self._partitions)
+            if chunk.waiting >= self._limit:
+                raise InputRefused("inbox.full", waiting=chunk.waiting, limit=self._limit)
             chunk.sort_out(items)
             chunk.write()
             _bury(connection, chunk.refused, origin=origin, at=at)
@@ -93,11 +105,19 @@ class _Chunk:
         self._new_streams: list[tuple[object, ...]] = []
         self._new_keys: list[tuple[object, ...]] = []
         self._facts: list[tuple[object, ...]] = []
+        self._grown: set[int] = set()
         rows = connection.execute(
-            select(partitions.c.partition, partitions.c.last_stream, partitions.c.last_position)
+            select(
+                partitions.c.partition,
+                partitions.c.last_stream,
+                partitions.c.last_position,
+                partitions.c.facts_taken,
+            )
         ).all()
         self._last_stream = {row[0]: row[1] for row in rows}
         self._last_position = {row[0]: row[2] for row in rows}
+        # Counted, not looked for: however many wait, this reads one row for each partition.
+        self.waiting = sum(row[2] - row[3] for row in rows)
         self.accepted = 0
         self.repeated = 0
         self.refused: list[Refusal] = []
@@ -132,13 +152,14 @@ class _Chunk:
     def write(self) -> None:
         for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
             insert(self._connection, table, rows)
-        if self._facts:
-            for partition, position in self._last_position.items():
-                self._connection.execute(
-                    update(partitions)
-                    .where(partitions.c.partition == partition)
-                    .values(last_position=position, last_stream=self._last_stream[partition])
+        for partition in sorted(self._grown):
+            self._connection.execute(
+                update(partitions)
+                .where(partitions.c.partition == partition)
+                .values(
+                    last_position=self._last_position[partition], last_stream=self._last_stream[partition]
                 )
+            )
 
     def _key(self, envelope: Envelope) -> tuple[int, bytes]:
         identity = f"{envelope.fact.source}\x00{envelope.fact.id}"
@@ -188,6 +209,7 @@ class _Chunk:
     def _keep(self, envelope: Envelope, body: bytes) -> None:
         partition, stream = self._streams[envelope.subject]
         self._last_position[partition] += 1
+        self._grown.add(partition)
         self.accepted += 1
         self._facts.append(
             (

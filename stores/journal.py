@@ -31,7 +31,7 @@ WHERE partition = :partition AND (owner IS NULL OR owner = :dead OR lease_until 
 RETURNING epoch, last_seq, clock_at
 """
 _FENCE = """
-UPDATE partitions SET last_seq = :last_seq, lease_until = {now} + :lease,
+UPDATE partitions SET last_seq = :last_seq, facts_taken = facts_taken + :taken, lease_until = {now} + :lease,
                       clock_at = CASE WHEN clock_at < :clock_at THEN :clock_at ELSE clock_at END
 WHERE partition = :partition AND owner = :owner AND epoch = :epoch
 """
@@ -290,7 +290,7 @@ class Journal:
         partition, form = self.partition, state_form()
         heads = sorted(changes.heads.items())
         due = sorted(changes.timers.items())
-        with self.fenced(clock_at) as connection:
+        with self.fenced(clock_at, taken=len(changes.consumed)) as connection:
             insert(connection, schema.events, changes.events)
             upsert(
                 connection,
@@ -313,17 +313,21 @@ class Journal:
             )
 
     @contextmanager
-    def fenced(self, clock_at: datetime | None = None) -> Iterator[Connection]:
-        """A writing transaction that the fence begins. Raises LeaseLost if the lease is gone."""
+    def fenced(self, clock_at: datetime | None = None, *, taken: int = 0) -> Iterator[Connection]:
+        """A writing transaction that the fence begins. Raises LeaseLost if the lease is gone.
+
+        ``taken`` facts are taken out of the inbox in it.
+        """
         with writing(self._engine) as connection:
-            self._fence(connection, clock_at)
+            self._fence(connection, clock_at, taken=taken)
             yield connection
 
-    def _fence(self, connection: Connection, clock_at: datetime | None) -> None:
+    def _fence(self, connection: Connection, clock_at: datetime | None, *, taken: int) -> None:
         fenced = run(
             connection,
             _FENCE,
             last_seq=self._last_seq,
+            taken=taken,
             lease=_LEASE_MICROS,
             clock_at=0 if clock_at is None else to_micros(clock_at),
             partition=self.partition,

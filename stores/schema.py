@@ -54,6 +54,7 @@ partitions = _table(
     _number("last_seq", default=0),
     _number("last_stream", default=0),
     _number("last_position", default=0),
+    _number("facts_taken", default=0),
     _number("clock_at", default=0),
     _number("removed_seq", default=0),
 )

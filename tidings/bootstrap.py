@@ -49,7 +49,7 @@ class Tidings(Struct, frozen=True):
     @property
     def inbox(self) -> Inbox:
         """The way in for facts."""
-        return Inbox(self.engine)
+        return Inbox(self.engine, limit=self.settings.waiting_limit)
 
     def in_force(self) -> InForce:
         """What the engine runs on now."""

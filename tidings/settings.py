@@ -10,19 +10,22 @@ from tidings.wording import LANGUAGES
 DEFAULT_STORE = "sqlite:///tidings.db"
 DEFAULT_OUTBOX = "outbox"
 DEFAULT_CUSTOMERS_IN_MEMORY = 50_000
+DEFAULT_WAITING_LIMIT = 20_000_000
 
 
 @dataclass(frozen=True)
 class Settings:
     """``store`` is a database URL, ``outbox`` the sandbox's folder, ``language`` that of all output.
 
-    ``customers_in_memory`` is the most that one worker keeps; each takes some 3 KiB.
+    ``customers_in_memory`` is the most that one worker keeps; each takes some 3 KiB. No further
+    facts are taken in once ``waiting_limit`` wait to be decided on.
     """
 
     store: str = DEFAULT_STORE
     outbox: Path = Path(DEFAULT_OUTBOX)
     language: str = LANGUAGES[0]
     customers_in_memory: int = DEFAULT_CUSTOMERS_IN_MEMORY
+    waiting_limit: int = DEFAULT_WAITING_LIMIT
 
     @classmethod
     def read(
@@ -30,8 +33,8 @@ class Settings:
     ) -> "Settings":
         """Given values first, then TIDINGS_STORE, TIDINGS_OUTBOX and TIDINGS_LANG, then the defaults.
 
-        TIDINGS_CUSTOMERS_IN_MEMORY is read from the environment alone. Raises InputRefused where it is no
-        whole number from 1 on.
+        TIDINGS_CUSTOMERS_IN_MEMORY and TIDINGS_WAITING_LIMIT are read from the environment alone. Raises
+        InputRefused where one is no whole number from 1 on.
         """
         return cls(
             store=store or environment.get("TIDINGS_STORE") or DEFAULT_STORE,
@@ -40,6 +43,7 @@ class Settings:
             customers_in_memory=_count(
                 environment, "TIDINGS_CUSTOMERS_IN_MEMORY", default=DEFAULT_CUSTOMERS_IN_MEMORY
             ),
+            waiting_limit=_count(environment, "TIDINGS_WAITING_LIMIT", default=DEFAULT_WAITING_LIMIT),
         )
 
 

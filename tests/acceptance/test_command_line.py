@@ -139,6 +139,27 @@ class TestTheMainPath:
         tidings(folder, "journeys", "list", "--store", store)
         tidings(folder, "journeys", "list", TIDINGS_STORE=store)
 
+    def test_an_import_is_refused_while_too_much_waits_and_taken_later(self, folder: Path) -> None:
+        first, second = ({**REGISTERED, "id": subject, "subject": subject} for subject in ("1", "2"))
+        (folder / "first.jsonl").write_text(lines(first))
+        (folder / "both.jsonl").write_text(lines(first, second))
+        tidings(folder, "import", "cloudevents", "first.jsonl", TIDINGS_WAITING_LIMIT="1")
+        both = ["import", "cloudevents", "both.jsonl", "--json"]
+        for language, told in (
+            ("en", "1 facts wait to be decided, and the limit is 1"),
+            ("zh-CN", "上限为 1"),
+        ):
+            stderr = tidings(folder, *both, "--lang", language, code=1, TIDINGS_WAITING_LIMIT="1")[1]
+            assert told in one_line(stderr)
+        tidings(folder, "run", "--until", INSTANT)
+        counts = json.loads(tidings(folder, *both, TIDINGS_WAITING_LIMIT="1")[0])
+        assert counts == {"read": 2, "accepted": 1, "repeated": 1, "refused": 0}
+
+    @pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5"])
+    def test_a_limit_that_is_no_count_is_one_line(self, folder: Path, limit: str) -> None:
+        told = one_line(tidings(folder, "journeys", "list", code=1, TIDINGS_WAITING_LIMIT=limit)[1])
+        assert f"TIDINGS_WAITING_LIMIT must be a whole number from 1 on, found {limit}" in told
+
     @pytest.mark.slow
     def test_the_demo_tells_its_story_in_both_languages(self, tmp_path: Path) -> None:
         english, _ = tidings(tmp_path, "demo", "--customers", "60", "--days", "200")

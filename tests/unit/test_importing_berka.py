@@ -254,7 +254,7 @@ def test_the_folder_must_be_a_folder(folder: Path) -> None:
 
 def test_importing_again_counts_everything_as_repeated(folder: Path, tmp_path: Path) -> None:
     engine, _ = create_store(f"sqlite:///{tmp_path / 'store.db'}", customer_partitions=2)
-    inbox, told = Inbox(engine), read_berka(folder, assume_consent=True)
+    inbox, told = Inbox(engine, limit=1_000_000), read_berka(folder, assume_consent=True)
     now = datetime(2024, 6, 1, tzinfo=UTC)
     first = take_in(told, inbox, origin="berka", at=now, progress=lambda _: None)
     again = take_in(told, inbox, origin="berka", at=now, progress=lambda _: None)

@@ -37,7 +37,7 @@ def written(path: Path, lines: Iterable[bytes]) -> Path:
 @pytest.fixture
 def inbox(tmp_path: Path) -> Inbox:
     engine, _ = create_store(f"sqlite:///{tmp_path / 'store.db'}", customer_partitions=2)
-    return Inbox(engine)
+    return Inbox(engine, limit=1_000)
 
 
 def take(inbox: Inbox, path: Path) -> reading.Imported:

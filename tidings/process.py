@@ -1,8 +1,8 @@
 """The worker: takes what is due of one partition, decides, commits, hands over, records the answers.
 
-Each micro-batch is one transaction. A customer who has a message under way in it sits out the rest of the
-batch: the provider's answer belongs before their next input, so that the same facts give the same
-history wherever batches begin and end, also after a crash.
+Each micro-batch is one transaction, and ends after so many facts or so much time. A customer who has a
+message under way sits out until the provider has answered: the answer belongs before their next input, so
+that the same facts give the same history wherever batches begin and end, also after a crash.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from time import monotonic
 
 from msgspec import Struct, field
 from sqlalchemy import Engine
@@ -41,8 +42,11 @@ from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
 
 BATCH = 2_000
+TURN_SECONDS = 0.2
+_SLICES_OF_A_BATCH = 20
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
+Until = datetime | Callable[[], datetime]
 
 
 class Tally(Struct):
@@ -64,7 +68,11 @@ class Tally(Struct):
 
 
 class Worker(Struct, frozen=True):
-    """Everything that running a partition needs besides the partition itself."""
+    """Everything that running a partition needs besides the partition itself.
+
+    A batch takes up to ``batch`` facts and as many wake-ups. ``turn`` is for how many seconds of the
+    machine's clock it decides, and then hands over; nothing that is recorded depends on it.
+    """
 
     engine: Engine
     rulebook_number: int
@@ -74,12 +82,13 @@ class Worker(Struct, frozen=True):
     tally: Tally
     batch: int
     room: Room
+    turn: float = TURN_SECONDS
 
-    def run(
-        self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
-    ) -> None:
+    def run(self, partition: int, *, until: Until, since: datetime | None = None, progress: Progress) -> None:
         """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
+        A call as ``until`` is asked anew before each batch: so what has just happened need not wait until
+        all that was due before has left. It must never go back.
         ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
         """
         with Journal(self.engine, partition) as journal, asyncio.Runner() as runner, _seldom_collecting():
@@ -90,7 +99,7 @@ class Worker(Struct, frozen=True):
             while passage.step():
                 progress(passage.facts_taken)
             passage.leave()
-            journal.commit(Changes(), clock_at=until)
+            journal.commit(Changes(), clock_at=passage.until)
 
 
 @contextmanager
@@ -107,11 +116,12 @@ def _seldom_collecting() -> Iterator[None]:
 class _Passage:
     """One partition on its way to ``until``: customers in memory, and answers not yet recorded."""
 
-    def __init__(self, worker: Worker, journal: Journal, runner: asyncio.Runner, until: datetime) -> None:
+    def __init__(self, worker: Worker, journal: Journal, runner: asyncio.Runner, until: Until) -> None:
         self._worker = worker
         self._journal = journal
         self._runner = runner
-        self._until = until
+        self._present: Callable[[], datetime] = until if callable(until) else lambda: until
+        self.until = self._present()
         self._rulebook = (worker.rulebook_number, worker.rules.digest)
         self._memory = Memory(journal, worker.room)
         self._held: dict[int, Held] = {}
@@ -137,8 +147,11 @@ class _Passage:
 
     def step(self) -> bool:
         """One micro-batch; False when nothing is due any more."""
-        pending = self._journal.pending(until=self._until, limit=self._worker.batch)
-        if not (pending.facts or pending.timers or self._answers):
+        # No more intents wait to leave than one batch makes: each was judged on what was known then.
+        limit = max(1, self._worker.batch - len(self._leaving))
+        self.until = self._present()
+        pending = self._journal.pending(until=self.until, limit=limit)
+        if not (pending.facts or pending.timers or self._answers or self._leaving):
             return False
         self._held = self._memory.fetch(
             {fact.stream for fact in pending.facts}
@@ -160,6 +173,7 @@ class _Passage:
 
     def _work_off(self, pending: Pending) -> None:
         agenda = Agenda(pending.facts, pending.timers, horizon=pending.horizon)
+        over = monotonic() + self._worker.turn
         for item in agenda:
             stream = item.stream if isinstance(item, PendingFact) else item[1]
             if stream in self._leaving:
@@ -172,6 +186,8 @@ class _Passage:
                 self._take_timer(held, stream, known)
             if held.ahead is not known and held.ahead is not None:
                 agenda.wake(stream, to_micros(held.ahead[0]))
+            if monotonic() >= over:
+                break
 
     def _take_fact(self, held: Held, fact: PendingFact) -> None:
         occurred_at, rank, position, stream, kind, stored = fact
@@ -265,15 +281,21 @@ class _Passage:
                 self._changes.timers[stream] = held.due_at = due_at
 
     def _let_go(self) -> None:
-        """Hand over what the commit has made an intent; the answers go into the next batch."""
-        leaving = [(stream, message) for stream, group in self._leaving.items() for message in group]
-        self._leaving = {}
-        if not leaving:
-            return
-        self._journal.assure()
-        outcomes = self._runner.run(
-            sending.hand_over(self._worker.channels, [message for _, message in leaving])
-        )
-        self._answers = [
-            (stream, message, outcome) for (stream, message), outcome in zip(leaving, outcomes, strict=True)
-        ]
+        """Hand over what commits have made intents, slice by slice; the answers go into the next batch.
+
+        The customers with the most urgent messages come first. Who is left when the turn is over waits, and
+        urgent messages of the next batch overtake. All of a customer's messages go together: their answers
+        belong in the order of the intents.
+        """
+        group = self._leaving
+        streams = sorted(group, key=lambda stream: min(map(sending.urgency, group[stream])))
+        size = max(1, self._worker.batch // _SLICES_OF_A_BATCH)
+        over = monotonic() + self._worker.turn
+        for start in range(0, len(streams), size):
+            leaving = [(s, message) for s in streams[start : start + size] for message in group.pop(s)]
+            self._journal.assure()
+            handing_over = sending.hand_over(self._worker.channels, [message for _, message in leaving])
+            outcomes = self._runner.run(handing_over)
+            self._answers += [(*sent, outcome) for sent, outcome in zip(leaving, outcomes, strict=True)]
+            if monotonic() >= over:
+                break

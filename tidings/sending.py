@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from channels.base import Accepted, Channel, NotTaken, Outcome, Outgoing, Rejected, Unknown
-from domain.catalogue import ChannelName
+from domain.catalogue import ChannelName, Purpose
 from domain.customer import Customer
 from domain.errors import InputRefused, StoreCorrupt
 from domain.events import (
@@ -30,6 +30,7 @@ from templates.render import Rendered, render
 
 A = TypeVar("A")
 Templates = Mapping[tuple[str, int], Template]
+_URGENCY: dict[Purpose, int] = {"regulatory": 0, "service": 1, "care": 2, "marketing": 3}
 
 
 def prepare(
@@ -90,8 +91,16 @@ def again(customer: Customer, message: str, templates: Templates) -> Outgoing:
     return outgoing(customer, message, rendered)
 
 
+def urgency(message: Outgoing) -> int:
+    """How long a message may wait for others: the smallest goes first."""
+    return _URGENCY[message.purpose]
+
+
 async def hand_over(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
-    """Give committed intents to their channels, all channels at once; outcomes in the order given."""
+    """Give committed intents to their channels, all channels at once, each its most urgent first.
+
+    Outcomes come in the order given.
+    """
     groups = _by_channel(messages)
     answers = await asyncio.gather(*(channels[name].send(group) for name, group in groups.items()))
     outcomes = _by_id(groups, answers)
@@ -132,7 +141,7 @@ def _may_go(message: Outgoing, answer: Outcome | NotTaken) -> bool:
 
 def _by_channel(messages: Sequence[Outgoing]) -> dict[ChannelName, list[Outgoing]]:
     groups: dict[ChannelName, list[Outgoing]] = {}
-    for message in messages:
+    for message in sorted(messages, key=urgency):
         groups.setdefault(message.channel, []).append(message)
     return groups
 

@@ -4,7 +4,7 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any
 import psycopg
 
 from audit.findings import Verified
-from domain.catalogue import Envelope
+from channels.base import Channel
+from domain.catalogue import ChannelName, Envelope
 from stores.inbox import Taken, Told
+from stores.projections import LedgerEntry
 from tidings.bootstrap import Tidings, bootstrap, initialise
 from tidings.cli.audit import verify_all
 from tidings.cli.running import live
@@ -26,7 +28,12 @@ Line = tuple[str, int, int, int, bytes, bytes]
 
 
 class Bank:
-    """A store in ``folder``; closing is the garbage collector's, as in a short-lived command."""
+    """A store in ``folder``; closing is the garbage collector's, as in a short-lived command.
+
+    Messages go to ``channels`` where a test sets them, else to the sandbox.
+    """
+
+    channels: Mapping[ChannelName, Channel] | None = None
 
     def __init__(
         self, folder: Path, *, partitions: int = 2, name: str = "tidings", url: str | None = None
@@ -43,7 +50,7 @@ class Bank:
     @property
     def tidings(self) -> Tidings:
         """The store, opened anew."""
-        return bootstrap(self.settings)
+        return bootstrap(self.settings, channels=self.channels)
 
     def take(self, told: Sequence[Envelope]) -> Taken:
         """Facts in, in this order."""
@@ -65,6 +72,17 @@ class Bank:
         verified = verify_all(tidings, lambda _: None)
         tidings.engine.dispose()
         return verified
+
+    def committed(self) -> int:
+        """How many events of customers are in the store."""
+        return int(self.sql("SELECT sum(last_seq) FROM partitions WHERE partition > 0")[0][0])
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Every message that was asked for, and what became of it."""
+        tidings = self.tidings
+        entries = tidings.ledger.messages()
+        tidings.engine.dispose()
+        return entries
 
     def histories(self) -> dict[str, list[Line]]:
         """Each customer's events as stored, whatever partition they lie in."""

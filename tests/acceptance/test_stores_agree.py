@@ -35,14 +35,7 @@ def test_postgresql_tells_what_sqlite_tells(
         bank.run(END, batch=5)
         assert bank.verify().findings == []
     assert server.histories() == files.histories()
-    assert ledger(server) == ledger(files)
-
-
-def ledger(bank: Bank) -> list[object]:
-    tidings = bank.tidings
-    entries = tidings.ledger.messages()
-    tidings.engine.dispose()
-    return list(entries)
+    assert server.ledger() == files.ledger()
 
 
 def worker(bank: Bank) -> "subprocess.Popen[bytes]":
@@ -50,10 +43,6 @@ def worker(bank: Bank) -> "subprocess.Popen[bytes]":
     where = ["--store", bank.settings.store, "--outbox", str(bank.outbox)]
     command = [sys.executable, "-m", "tidings", "run", "--until", UNTIL.isoformat(), "--join", *where]
     return subprocess.Popen(command, cwd=bank.outbox.parent)
-
-
-def committed(bank: Bank) -> int:
-    return int(bank.sql("SELECT sum(last_seq) FROM partitions WHERE partition > 0")[0][0])
 
 
 @pytest.mark.slow
@@ -68,19 +57,19 @@ def test_three_workers_of_which_two_are_killed_tell_what_one_tells(tmp_path: Pat
         assert bank.take(told).refused == []
     for bank in (one, eight):
         bank.run(UNTIL)
-    total = committed(one)
+    total = one.committed()
     workers = [worker(shared) for _ in range(3)]
     for moment, victim in zip(
         sorted(chance.sample(range(total // 10, total // 2), 2)), workers, strict=False
     ):
-        while committed(shared) < moment and victim.poll() is None:
+        while shared.committed() < moment and victim.poll() is None:
             time.sleep(0.005)
         victim.send_signal(signal.SIGKILL)
         assert victim.wait() == -signal.SIGKILL, f"ended before it was killed; seed {seed}"
     assert workers[2].wait(timeout=200) == 0
     assert eight.histories() == one.histories()
     assert shared.histories() == one.histories()
-    assert ledger(shared) == ledger(one)
+    assert shared.ledger() == one.ledger()
     assert shared.verify().findings == []
 
 

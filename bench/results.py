@@ -39,6 +39,7 @@ _SHOWN = {
     ),
     "million": ("customers", "events", "messages", "seconds", "peak_rss_mb", "bytes_per_event"),
     "scaling": ("facts_per_s", "scaling"),
+    "latency": ("sustained_facts_per_s", "p50_ms", "p99_ms", "max_ms", "overload", "service_p99_ms"),
 }
 
 

@@ -5,7 +5,6 @@ message, on the state of that moment. Both give the same answer to the same ques
 of either's meaning raises ENGINE_VERSION.
 """
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -18,7 +17,7 @@ from domain.customer import Customer, evolve
 from domain.enrolment import enrolment_id, waiting_timer, work_id
 from domain.events import KIND_OF, Decision, Event, Values
 from domain.policy import Allowed, Forbidden, care_hold, judge
-from journeys import admission
+from journeys import admission, planning
 from journeys.admission import fact_key
 from journeys.conditions import holds
 from journeys.definition import (
@@ -104,15 +103,15 @@ class _Turn:
         body = self.cause.body
         if isinstance(body, PERSON_FACTS):
             for journey in rules.birthdays:
-                self._plan(journey, admission.birthday_plan, reason="birthday")
+                self._plan(planning.birthdays(self.customer, journey, now=self.now))
         if isinstance(body, PERSON_FACTS + HOLDING_FACTS):
             for journey in rules.maturities:
-                self._plan(journey, admission.maturity_plan, reason="maturity")
+                self._plan(planning.maturities(self.customer, journey, now=self.now))
         silences = rules.silences.get(kind, ())
         if isinstance(body, facts.CustomerRegistered):
             silences = tuple(journey for group in rules.silences.values() for journey in group)
         for journey in silences:
-            self._arm_silence(journey)
+            self._plan(planning.silence(self.customer, journey, now=self.now))
 
     def withdraw(self) -> None:
         """The customer is gone: every enrolment ends and every wake-up is dropped."""
@@ -146,45 +145,12 @@ class _Turn:
         else:
             self._enter(journey, key=key, entry=entry)
 
-    def _plan(self, journey: Journey, plan_of: Callable[..., admission.Plan], *, reason: str) -> None:
-        """Bring the journey's pending wake-ups to what the state asks for; nothing where they agree."""
-        wanted = plan_of(self.customer, journey, now=self.now)
-        prefix = admission.entry_timer(journey.journey)
-        pending = {
-            name: timer.due_at
-            for name, timer in self.customer.timers.items()
-            if name == prefix or name.startswith(f"{prefix}:")
-        }
-        due = {name: due_at for name, due_at in wanted.items() if pending.get(name) != due_at}
-        dropped = tuple(sorted(pending.keys() - wanted.keys()))
-        if due or dropped:
-            self.record(events.TimersPlanned(due=due, dropped=dropped, reason=reason))
-
-    def _arm_silence(self, journey: Journey) -> None:
-        """Nothing while a wake-up is pending: it looks again when it fires, so facts stay cheap."""
-        if admission.entry_timer(journey.journey) in self.customer.timers:
-            return
-        if any(state.journey == journey.journey for state in self.customer.enrolments.values()):
-            return
-        if plan := admission.silence_plan(self.customer, journey, now=self.now):
-            self.record(events.TimersPlanned(due=plan, reason="silence"))
+    def _plan(self, plan: events.TimersPlanned | None) -> None:
+        if plan is not None:
+            self.record(plan)
 
     def _arm_silence_again(self, ended: Journey) -> None:
-        """After an enrolment, a fact that came during it counts, even if there was silence for long since."""
-        journey = self.rules.journeys.get(ended.journey)
-        if journey is None or not isinstance(journey.enter, EnterOnSilence):
-            return
-        due_at = admission.silence_due(self.customer, journey)
-        last_at = self.customer.last_at.get(journey.enter.of)
-        if due_at is None or last_at is None or last_at.isoformat() in self._entered_by(journey):
-            return
-        if admission.entry_timer(journey.journey) not in self.customer.timers:
-            plan = {admission.entry_timer(journey.journey): max(due_at, self.now)}
-            self.record(events.TimersPlanned(due=plan, reason="silence"))
-
-    def _entered_by(self, journey: Journey) -> Mapping[str, datetime]:
-        last = self.customer.entered.get(journey.journey)
-        return last.keys if last else {}
+        self._plan(planning.silence_again(self.customer, ended, self.rules, now=self.now))
 
     # What a wake-up sets going
 

@@ -26,6 +26,7 @@ from domain.events import (
     MessageSending,
     MessageSuppressed,
     Outcome,
+    RulebookAdopted,
     TimerFired,
     is_input,
 )
@@ -220,6 +221,11 @@ class _Partition:
             trail.followed = False
             return
         trail.expected = deque(decide(trail.customer, event, rules, event.recorded_at).events)
+        # A rulebook is recorded under its own name, and only where something follows from it.
+        if isinstance(event.body, RulebookAdopted) and (
+            event.body.rulebook != rules.digest or not trail.expected
+        ):
+            self._find("audit.decision_unfounded", stored, {"kind": stored.kind})
 
     def _check_once(self, fact: Fact, stored: StoredEvent) -> None:
         # Eight bytes of a digest for each fact keep a partition of many millions in memory.

@@ -13,11 +13,14 @@ from domain.events import (
     MessageRequested,
     MessageSending,
     MessageSuppressed,
+    RulebookAdopted,
     TimerFired,
     TimersPlanned,
     Values,
     status_of,
 )
+
+_SHORT = 12
 
 
 class Link(Struct, frozen=True):
@@ -114,6 +117,8 @@ def telling(event: Event) -> dict[str, object]:
         case TimersPlanned() as body:
             instants = ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in sorted(body.due.values()))
             return {"due": instants, "dropped": len(body.dropped), "reason": body.reason}
+        case RulebookAdopted() as body:
+            return {"rulebook": body.rulebook[:_SHORT]}
         case EnrolmentStarted() as body:
             entry = ", ".join(f"{name}={value}" for name, value in body.entry.items())
             return {"journey": body.journey, "version": body.version, "key": body.key, "entry": entry}

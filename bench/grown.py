@@ -76,6 +76,8 @@ def grow(place: Place, name: str, seed: Seed, *, times: int) -> str:
                 last_stream=seed.counts["last_stream"] * times,
                 last_position=seed.counts["last_position"] * times,
                 clock_at=seed.counts["clock_at"],
+                adopted_rulebook=seed.counts["adopted_rulebook"],
+                adopted_stream=seed.counts["adopted_stream"],
             )
         )
     if engine.dialect.name == "postgresql":

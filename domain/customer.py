@@ -89,7 +89,7 @@ def evolve(customer: Customer, event: Event) -> Customer:
     fold = _FOLDS.get(type(event.body))
     moved = customer if fold is None else fold(customer, event.body, event)
     clock_at = customer.clock_at if customer.clock_at > event.recorded_at else event.recorded_at
-    if event.cause:
+    if event.cause or type(event.body) is events.RulebookAdopted:
         return replace(moved, version=event.version, clock_at=clock_at)
     return heard(moved, event.kind, occurred_at=event.occurred_at, clock_at=clock_at)
 

@@ -1,6 +1,7 @@
 """What the engine and the channels record about a customer, under literal, versioned names.
 
-Decisions follow from a cause; inputs (a timer that fired, a provider's answer) cause decisions, as facts do.
+Decisions follow from a cause; inputs (a timer that fired, a rulebook, a provider's answer) cause decisions,
+as facts do.
 """
 
 from datetime import datetime
@@ -18,6 +19,12 @@ class TimerFired(Struct, frozen=True, kw_only=True, gc=False):
 
     timer: str
     due_at: datetime
+
+
+class RulebookAdopted(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: another rulebook, named by its digest, came to this customer and asks for other wake-ups."""
+
+    rulebook: str
 
 
 class MessageAccepted(Struct, frozen=True, kw_only=True, gc=False):
@@ -151,7 +158,7 @@ class MessageSending(Struct, frozen=True, kw_only=True, gc=False):
     content_sha256: str
 
 
-Input = TimerFired | MessageAccepted | MessageRejected | MessageUnknown
+Input = TimerFired | RulebookAdopted | MessageAccepted | MessageRejected | MessageUnknown
 Outcome = MessageAccepted | MessageRejected | MessageUnknown
 Decision = (
     TimersPlanned
@@ -170,6 +177,7 @@ Body = Fact | Input | Decision
 
 EVENTS: dict[str, type[Struct]] = {
     "timer.fired/1": TimerFired,
+    "rulebook.adopted/1": RulebookAdopted,
     "message.accepted/1": MessageAccepted,
     "message.rejected/1": MessageRejected,
     "message.unknown/1": MessageUnknown,
@@ -187,15 +195,23 @@ EVENTS: dict[str, type[Struct]] = {
 }
 KIND_OF: dict[type[Struct], str] = {struct: kind for kind, struct in EVENTS.items()}
 HANDED_OVER = frozenset({"message.sending/1", "message.suppressed/1"})
-_INPUTS = frozenset({"timer.fired/1", "message.accepted/1", "message.rejected/1", "message.unknown/1"})
+_INPUTS = frozenset(
+    {
+        "timer.fired/1",
+        "rulebook.adopted/1",
+        "message.accepted/1",
+        "message.rejected/1",
+        "message.unknown/1",
+    }
+)
 
 
 class Event(Struct, frozen=True, gc=False):
     """One entry of a customer's history.
 
     ``version`` counts from 1 without gaps; ``cause`` is the version of the event that led here, 0 for a
-    fact (a wake-up is caused by its plan, an answer by the intent). ``occurred_at`` is business time,
-    ``recorded_at`` the time of the decision (aware UTC).
+    fact or a rulebook (a wake-up is caused by its plan, an answer by the intent). ``occurred_at`` is
+    business time, ``recorded_at`` the time of the decision (aware UTC).
     """
 
     version: int

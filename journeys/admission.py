@@ -3,6 +3,7 @@
 A plan is worked out from the customer's state alone, so planning twice changes nothing.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ from journeys.definition import (
     time_of,
 )
 
+_INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]+\+00:00")
 _MATURITY = "enter:{journey}:{holding}:{offset}"
 Plan = dict[str, datetime]
 
@@ -82,6 +84,16 @@ def silence_due(customer: Customer, journey: Journey) -> datetime | None:
     if last_at is None:
         return None
     return first_at_local(last_at, days=enter.days, at=time_of(enter.at), zone=customer.zone)
+
+
+def silence_key(last_at: datetime) -> str:
+    """The key of an enrolment that a silence starts: the instant (aware UTC) since when it is silent."""
+    return last_at.isoformat()
+
+
+def is_silence_key(key: str) -> bool:
+    """Whether a silence has started the enrolment of this key: no other entry's key is an instant in UTC."""
+    return _INSTANT.fullmatch(key) is not None
 
 
 def fact_key(fact: Fact) -> str:

@@ -60,6 +60,8 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
         pass
     elif isinstance(body, events.TimerFired):
         turn.wake(body.timer)
+    elif isinstance(body, events.RulebookAdopted):
+        turn.adopt()
     else:
         turn.hear(cause.kind)
     return Decided(turn.events, turn.customer)
@@ -120,6 +122,11 @@ class _Turn:
         if self.customer.timers:
             dropped = tuple(sorted(self.customer.timers))
             self.record(events.TimersPlanned(dropped=dropped, reason="withdrawn"))
+
+    def adopt(self) -> None:
+        """Other rules are in force: entries are planned as they ask; who is inside a journey stays so."""
+        for plan in planning.adopted(self.customer, self.rules, now=self.now):
+            self.record(plan)
 
     def _reach_goals(self, kind: str) -> None:
         for enrolment, state in tuple(self.customer.enrolments.items()):
@@ -196,7 +203,7 @@ class _Turn:
             plan = {admission.entry_timer(journey.journey): due_at}
             self.record(events.TimersPlanned(due=plan, reason="not_silent"))
             return
-        last_at = self.customer.last_at[enter.of].isoformat()
+        last_at = admission.silence_key(self.customer.last_at[enter.of])
         self._enter(journey, key=last_at, entry={"last_at": last_at, "days": enter.days})
 
     def _wait_is_over(self, timer: str) -> None:

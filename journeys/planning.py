@@ -3,13 +3,22 @@
 Pure. A decision is given only where something changes, so that what is planned already costs no event.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import assert_never
 
+from domain.clock import first_at_local
 from domain.customer import Customer
 from domain.events import TimersPlanned
 from journeys import admission
-from journeys.definition import EnterOnSilence, Journey
+from journeys.definition import (
+    EnterOnBirthday,
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnSilence,
+    Journey,
+    time_of,
+)
 from journeys.rulebook import Rules
 
 
@@ -28,7 +37,9 @@ def silence(customer: Customer, journey: Journey, *, now: datetime) -> TimersPla
     if admission.entry_timer(journey.journey) in customer.timers or _is_inside(customer, journey):
         return None
     plan = admission.silence_plan(customer, journey, now=now)
-    return TimersPlanned(due=plan, reason="silence") if plan else None
+    if not plan or _has_entered(customer, journey):
+        return None
+    return TimersPlanned(due=plan, reason="silence")
 
 
 def silence_again(customer: Customer, ended: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
@@ -41,6 +52,88 @@ def silence_again(customer: Customer, ended: Journey, rules: Rules, *, now: date
     if due_at is None or timer in customer.timers or _has_entered(customer, journey):
         return None
     return TimersPlanned(due={timer: max(due_at, now)}, reason="silence")
+
+
+def adopted(customer: Customer, rules: Rules, *, now: datetime) -> Iterator[TimersPlanned]:
+    """What brings every pending wake-up of an entry to what these rules ask for, by journeys' names.
+
+    Everything up to and including ``now`` has been lived through: what is planned anew lies after it, and
+    what is pending for this very instant stays, unless the journey is not entered in this way any more.
+    """
+    if not customer.active:
+        return
+    pending = _entries(customer)
+    for name in sorted(pending.keys() | rules.timed.keys()):
+        known = pending.get(name, {})
+        reason, wanted = _wanted(customer, rules.journeys.get(name), known, now=now)
+        if plan := _change(known, wanted, reason=reason):
+            yield plan
+
+
+def _entries(customer: Customer) -> dict[str, admission.Plan]:
+    """The pending wake-ups of entries by journey; those of waits belong to who is inside."""
+    pending: dict[str, admission.Plan] = {}
+    for timer, state in customer.timers.items():
+        journey = admission.journey_of_timer(timer)
+        if journey is not None:
+            pending.setdefault(journey, {})[timer] = state.due_at
+    return pending
+
+
+def _wanted(
+    customer: Customer, journey: Journey | None, pending: admission.Plan, *, now: datetime
+) -> tuple[str, admission.Plan]:
+    """The reason for a plan, and the wake-ups that the journey should have."""
+    if journey is None:
+        return "replaced", {}
+    match journey.enter:
+        case EnterOnBirthday():
+            return "birthday", _ahead(customer, journey, admission.birthday_plan, pending, now=now)
+        case EnterOnMaturity():
+            return "maturity", _ahead(customer, journey, admission.maturity_plan, pending, now=now)
+        case EnterOnSilence() as enter:
+            return "silence", _silence_ahead(customer, journey, enter, pending, now=now)
+        case EnterOnFact():
+            return "replaced", {}
+        case _:
+            assert_never(journey.enter)
+
+
+def _ahead(
+    customer: Customer,
+    journey: Journey,
+    plan_of: Callable[..., admission.Plan],
+    pending: admission.Plan,
+    *,
+    now: datetime,
+) -> admission.Plan:
+    """The moments after ``now``, and the one that is now where it is still pending."""
+    plan = plan_of(customer, journey, now=now + timedelta(microseconds=1))
+    if now in pending.values():
+        due_now = plan_of(customer, journey, now=now)
+        plan |= {name: at for name, at in due_now.items() if pending.get(name) == at}
+    return plan
+
+
+def _silence_ahead(
+    customer: Customer, journey: Journey, enter: EnterOnSilence, pending: admission.Plan, *, now: datetime
+) -> admission.Plan:
+    """An early wake-up stays, since it looks again; one that is too late for these rules comes forward.
+
+    A silence that was long enough before these rules came leads nobody in, except who is waited for.
+    """
+    timer = admission.entry_timer(journey.journey)
+    due_at = admission.silence_due(customer, journey)
+    known = pending.get(timer)
+    if due_at is None or _has_entered(customer, journey):
+        return {}
+    if known is not None:
+        if due_at <= now:
+            due_at = first_at_local(now, days=0, at=time_of(enter.at), zone=customer.zone)
+        return {timer: min(known, due_at)}
+    if due_at <= now or _is_inside(customer, journey):
+        return {}
+    return {timer: due_at}
 
 
 def _brought(
@@ -73,7 +166,16 @@ def _is_inside(customer: Customer, journey: Journey) -> bool:
 
 
 def _has_entered(customer: Customer, journey: Journey) -> bool:
-    """Whether the silence since the customer's last such fact has led into the journey before."""
+    """Whether the silence since the customer's last such fact has led into the journey, or may have.
+
+    Keys are remembered for some days and for the last entry. Where that came by another version in
+    another way, and after the fact, the silence may have led in before; no enrolment begins twice.
+    """
     assert isinstance(journey.enter, EnterOnSilence)  # noqa: S101 - asked of silences only
-    last = customer.entered.get(journey.journey)
-    return last is not None and customer.last_at[journey.enter.of].isoformat() in last.keys
+    last, last_at = customer.entered.get(journey.journey), customer.last_at.get(journey.enter.of)
+    if last is None or last_at is None:
+        return False
+    if admission.silence_key(last_at) in last.keys:
+        return True
+    newest = max(last.keys, key=lambda key: (last.keys[key], key))
+    return last_at <= last.at and not admission.is_silence_key(newest)

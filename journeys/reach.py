@@ -9,7 +9,9 @@ from journeys.rulebook import Rules
 PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)
 HOLDING_FACTS = (facts.HoldingOpened, facts.HoldingChanged, facts.HoldingClosed)
 LEAVING_FACTS = (facts.CustomerMerged, facts.CustomerErased)
-_FAR_REACHING = frozenset({events.TimerFired, *PERSON_FACTS, *HOLDING_FACTS, *LEAVING_FACTS})
+_FAR_REACHING = frozenset(
+    {events.TimerFired, events.RulebookAdopted, *PERSON_FACTS, *HOLDING_FACTS, *LEAVING_FACTS}
+)
 _NO_TIMERS: frozenset[str] = frozenset()
 
 

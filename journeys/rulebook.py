@@ -57,7 +57,8 @@ class Rules:
     """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
 
     ``journeys`` and ``templates`` are those in force by name, ``versions`` all journeys ever published.
-    ``silence_timers`` are the wake-ups that a fact of each kind sets unless they are pending.
+    ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups that a fact
+    of each kind sets unless they are pending.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -72,12 +73,21 @@ class Rules:
         self.silences: dict[str, tuple[Journey, ...]] = {}
         self.birthdays: tuple[Journey, ...] = ()
         self.maturities: tuple[Journey, ...] = ()
+        self.timed = {n: j for n, j in self.journeys.items() if not isinstance(j.enter, EnterOnFact)}
         for journey in self.journeys.values():
             self._index(journey)
         self.silence_timers = {
             fact: frozenset(entry_timer(journey.journey) for journey in group)
             for fact, group in self.silences.items()
         }
+
+    def plans_like(self, other: "Rules") -> bool:
+        """Whether both ask for the same wake-ups of everybody."""
+        mine, theirs = (
+            (rules.rulebook.engine, {name: journey.enter for name, journey in rules.timed.items()})
+            for rules in (self, other)
+        )
+        return mine == theirs
 
     def _index(self, journey: Journey) -> None:
         match journey.enter:

@@ -45,7 +45,10 @@ class Stored(NamedTuple):
 
 
 class Changes(Struct):
-    """What one micro-batch changes, gathered as rows for set-based statements."""
+    """What one micro-batch changes, gathered as rows for set-based statements.
+
+    ``adopted`` is the number of a rulebook, and the last customer who has been looked at for it.
+    """
 
     events: list[tuple[object, ...]] = []
     heads: dict[int, StoredHead] = {}
@@ -54,3 +57,4 @@ class Changes(Struct):
     outbox_removed: list[str] = []
     consumed: list[tuple[int, int, int]] = []
     snapshots: list[Snapshot] = []
+    adopted: tuple[int, int] | None = None

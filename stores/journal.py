@@ -18,6 +18,7 @@ from domain.errors import InputRefused, LeaseLost, StoreCorrupt
 from domain.events import Event
 from domain.ports import StoredEvent, StoredHead
 from stores import schema
+from stores.adoption import note_adopted
 from stores.batch import Changes, Pending, PendingFact, Stored
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import delete, insert, rows, run, upsert
@@ -43,9 +44,6 @@ _SELECT_OWNER = "SELECT owner FROM partitions WHERE partition = :partition"
 _SELECT_STARTED = """
 SELECT min(clock_at) FROM partitions
 WHERE partition {among partitions} AND clock_at < :since AND (clock_at > 0 OR last_seq > 0)
-"""
-_SELECT_BEHIND = """
-SELECT partition FROM partitions WHERE partition {among partitions} AND clock_at < :until ORDER BY partition
 """
 _SELECT_OUTBOX = "SELECT message, stream FROM outbox WHERE partition = :partition ORDER BY message"
 _SELECT_FACTS = """
@@ -95,13 +93,6 @@ def check_clock_start(engine: Engine, since: datetime) -> None:
     if earliest is not None:
         clock = from_micros(earliest).isoformat()
         raise InputRefused("run.clock_jump", since=since.isoformat(), clock=clock)
-
-
-def behind(engine: Engine, partitions: list[int], *, until: datetime) -> list[int]:
-    """Those of the partitions whose clock has not come to ``until`` (aware UTC), in their order."""
-    with reading(engine) as connection:
-        rows = run(connection, _SELECT_BEHIND, partitions=partitions, until=to_micros(until))
-        return [row[0] for row in rows]
 
 
 class Journal:
@@ -311,6 +302,8 @@ class Journal:
                 schema.snapshots,
                 [(partition, stream, version, form, state) for stream, version, state in changes.snapshots],
             )
+            if changes.adopted is not None:
+                note_adopted(connection, partition, rulebook=changes.adopted[0], stream=changes.adopted[1])
 
     @contextmanager
     def fenced(self, clock_at: datetime | None = None, *, taken: int = 0) -> Iterator[Connection]:

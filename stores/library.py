@@ -34,6 +34,13 @@ def current_rulebook(engine: Engine) -> tuple[int, bytes] | None:
     return None if row is None else (row[0], row[1])
 
 
+def rulebook_of(engine: Engine, number: int) -> bytes | None:
+    """The canonical bytes of the rulebook of this number; None where there is none."""
+    query = select(rulebooks.c.body).where(rulebooks.c.partition == 0, rulebooks.c.number == number)
+    with reading(engine) as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
 def add_documents(connection: Connection, added: Sequence[StoredDocument]) -> None:
     """Keep these versions, none of which is there yet, within the caller's transaction."""
     rows = [(0, doc.kind, doc.name, doc.version, doc.digest, doc.body) for doc in added]

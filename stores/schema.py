@@ -56,6 +56,8 @@ partitions = _table(
     _number("last_position", default=0),
     _number("facts_taken", default=0),
     _number("clock_at", default=0),
+    _number("adopted_rulebook", default=0),
+    _number("adopted_stream", default=0),
     _number("removed_seq", default=0),
 )
 streams = _table(

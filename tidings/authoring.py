@@ -4,7 +4,7 @@ Aggregates, events and their names live in the library ``eventsourcing``; the do
 runs on, and the rulebook that they make up, are a read model of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
 from journeys.definition import Journey
-from journeys.rulebook import Rulebook, Rules, canonical, digest
+from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
 from stores.database import writing
 from stores.history import StoredHistory
@@ -29,9 +29,10 @@ from stores.library import (
     add_rulebook,
     current_rulebook,
     published,
+    rulebook_of,
 )
 from templates.model import Template, decode_template
-from tidings.documents import Shipped, mark_of
+from tidings.documents import Documents, mark_of
 
 _NAMESPACE = UUID("5f0d9a52-3c0e-5a55-8f0b-6a7d9f6f2f10")
 _ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorder_factory", "CREATE_TABLE": "f"}
@@ -128,17 +129,24 @@ class Authoring(Application[UUID]):
     def __init__(self, url: str) -> None:
         super().__init__({**_ENVIRONMENT, "TIDINGS_STORE": url})
 
-    def publish(self, kind: type[AuthoredDocument], name: str, document: Struct, *, at: datetime) -> bool:
-        """Publish one version of a document; False where it was published before."""
+    def publish(self, documents: Documents, *, at: datetime) -> list[tuple[str, str, int]]:
+        """Publish these documents, all or none; gives kind, name and version of those that are new."""
+        authored: dict[UUID, AuthoredDocument] = {}
+        new: list[tuple[str, str, int]] = []
+        for kind, name, document in _named(documents):
+            known = authored.setdefault(kind.create_id(name), self._authored(kind, name, at=at))
+            version: int = document.version  # type: ignore[attr-defined]
+            if known.publish(version, text=canonical(document), digest=digest(document), at=at):
+                new.append((kind.KIND, name, version))
+        self.save(*(document for document in authored.values() if document.pending_events))
+        return new
+
+    def _authored(self, kind: type[AuthoredDocument], name: str, *, at: datetime) -> AuthoredDocument:
         try:
-            authored: AuthoredDocument = self.repository.get(kind.create_id(name))
+            found: AuthoredDocument = self.repository.get(kind.create_id(name))
         except AggregateNotFoundError:
-            authored = kind.begin(name, at=at)
-        version: int = document.version  # type: ignore[attr-defined]
-        added = authored.publish(version, text=canonical(document), digest=digest(document), at=at)
-        if added:
-            self.save(authored)
-        return added
+            return kind.begin(name, at=at)
+        return found
 
     def versions(self) -> Iterator[StoredDocument]:
         """Every version of every document, in the order of publication."""
@@ -167,32 +175,39 @@ class InForce(Struct, frozen=True):
     templates: Templates
 
 
-def publish(engine: Engine, documents: Shipped, *, at: datetime) -> list[tuple[str, str, int]]:
+def publish(engine: Engine, documents: Documents, *, at: datetime) -> list[tuple[str, str, int]]:
     """Publish what is new among these documents and put it in force at ``at`` (aware UTC).
 
     Gives kind, name and version of what was new. A crash in between is made good by the next call.
-    Raises InputRefused, and publishes nothing, where a journey has a problem.
+    Raises InputRefused, and publishes nothing, where a journey has a problem or a version is published
+    with other content. It costs the same for any number of customers: workers bring the rules to them.
     """
-    _check(documents)
-    url = engine.url.render_as_string(hide_password=False)
-    named: list[tuple[type[AuthoredDocument], str, Struct]] = [
-        *((TemplateDocument, template.template, template) for template in documents.templates),
-        (PolicyDocument, documents.policy.policy, documents.policy),
-        *((JourneyDocument, journey.journey, journey) for journey in documents.journeys),
-    ]
-    with Authoring(url) as authoring:
-        new = [
-            (kind.KIND, name, document.version)  # type: ignore[attr-defined]
-            for kind, name, document in named
-            if authoring.publish(kind, name, document, at=at)
-        ]
+    _check(engine, documents)
+    with Authoring(engine.url.render_as_string(hide_password=False)) as authoring:
+        new = authoring.publish(documents, at=at)
         _put_in_force(engine, list(authoring.versions()))
     return new
 
 
-def _check(documents: Shipped) -> None:
+def _named(documents: Documents) -> Iterator[tuple[type[AuthoredDocument], str, Struct]]:
+    """The documents by kind and name, in the order in which they rest on each other."""
+    for template in documents.templates:
+        yield TemplateDocument, template.template, template
+    if documents.policy is not None:
+        yield PolicyDocument, documents.policy.policy, documents.policy
+    for journey in documents.journeys:
+        yield JourneyDocument, journey.journey, journey
+
+
+def known_templates(engine: Engine, added: Sequence[Template] = ()) -> dict[str, TemplateMark]:
+    """The templates that a journey may use by name: the newest published, and these."""
+    templates = sorted([*all_templates(engine).values(), *added], key=lambda template: template.version)
+    return {template.template: mark_of(template) for template in templates}
+
+
+def _check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first journey that has a problem: nothing faulty comes into force."""
-    marks = {template.template: mark_of(template) for template in documents.templates}
+    marks = known_templates(engine, documents.templates)
     for journey in documents.journeys:
         for problem in problems(journey, marks):
             raise InputRefused(
@@ -240,6 +255,14 @@ def rules_of(rulebooks: Mapping[int, StoredRulebook]) -> dict[int, Rules]:
         with suppress(msgspec.DecodeError, TypeError):
             rules[number] = Rules(decode_rulebook(stored.body))
     return rules
+
+
+def rules_numbered(engine: Engine, number: int) -> Rules | None:
+    """The rulebook of this number; None where there is none that can be read."""
+    body = rulebook_of(engine, number)
+    with suppress(msgspec.DecodeError, TypeError):
+        return None if body is None else Rules(decode_rulebook(body))
+    return None
 
 
 def decode_rulebook(body: bytes) -> Rulebook:

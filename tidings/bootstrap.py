@@ -20,6 +20,7 @@ from stores.history import StoredHistory
 from stores.inbox import Inbox
 from stores.projections import Ledger
 from tidings import authoring, sending
+from tidings.adopting import to_look_at
 from tidings.authoring import InForce, Templates
 from tidings.documents import shipped
 from tidings.memory import Room
@@ -54,6 +55,12 @@ class Tidings(Struct, frozen=True):
     def in_force(self) -> InForce:
         """What the engine runs on now."""
         return authoring.in_force(self.engine)
+
+    def to_look_at(self) -> int:
+        """How many customers have yet to be looked at for the rulebook in force, at most."""
+        current = self.in_force()
+        partitions = list(self.history.customer_partitions())
+        return to_look_at(self.engine, partitions, number=current.number, rules=current.rules)
 
     def worker(self, tally: Tally, *, batch: int = BATCH, room: Room | None = None) -> Worker:
         """A worker that counts into ``tally``, takes ``batch`` facts at a time and has this ``room``."""

@@ -1,6 +1,6 @@
 """Documents as people write them: YAML with places, so that every fault is told with line and column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
@@ -58,11 +58,17 @@ class Fault(Struct, frozen=True):
     values: dict[str, str]
 
 
-class Shipped(Struct, frozen=True):
-    """The documents that come with Tidings."""
+class Documents(Struct, frozen=True):
+    """Documents to be published together."""
 
     journeys: list[Journey]
     templates: list[Template]
+    policy: Policy | None = None
+
+
+class Shipped(Documents, frozen=True):
+    """The documents that come with Tidings."""
+
     policy: Policy
 
 
@@ -75,6 +81,17 @@ def read_document(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         raise InputRefused("document.unreadable", path=str(path), reason=str(error)) from error
     return parse_document(text, name=str(path))
+
+
+def read_documents(paths: Sequence[Path]) -> list[Document]:
+    """The documents in these files and these folders' YAML files. Raises as ``read_document``."""
+    listed: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        if not inside:
+            raise InputRefused("document.empty_folder", path=str(path))
+        listed += inside
+    return [read_document(path) for path in listed]
 
 
 def parse_document(text: str, *, name: str) -> Document:

@@ -28,9 +28,11 @@ from domain.events import (
     Event,
     MessageRequested,
     MessageSuppressed,
+    RulebookAdopted,
     TimerFired,
     status_of,
 )
+from journeys import planning
 from journeys.engine import decide
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
@@ -38,6 +40,7 @@ from scheduler.agenda import Agenda
 from stores.batch import Changes, Pending, PendingFact
 from stores.journal import Journal
 from tidings import sending
+from tidings.adopting import Sweep
 from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
 
@@ -50,10 +53,14 @@ Until = datetime | Callable[[], datetime]
 
 
 class Tally(Struct):
-    """What a run did: facts and events taken, messages by status, non-sends by rule, entries by journey."""
+    """What a run did: facts and events taken, messages by status, non-sends by rule, entries by journey.
+
+    ``planned`` counts the customers whose wake-ups a new rulebook changed.
+    """
 
     facts: int = 0
     events: int = 0
+    planned: int = 0
     messages: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
     journeys: Counter[str] = field(default_factory=Counter)
@@ -62,6 +69,7 @@ class Tally(Struct):
         """Count in what another worker did."""
         self.facts += other.facts
         self.events += other.events
+        self.planned += other.planned
         self.messages.update(other.messages)
         self.suppressed.update(other.suppressed)
         self.journeys.update(other.journeys)
@@ -84,12 +92,23 @@ class Worker(Struct, frozen=True):
     room: Room
     turn: float = TURN_SECONDS
 
+<<<<<<< HEAD
     def run(self, partition: int, *, until: Until, since: datetime | None = None, progress: Progress) -> None:
         """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
         A call as ``until`` is asked anew before each batch: so what has just happened need not wait until
         all that was due before has left. It must never go back.
         ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
+=======
+    def run(
+        self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
+    ) -> int:
+        """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
+
+        Gives, and tells ``progress`` on the way, how many facts were taken and customers looked at for a new
+        rulebook. Raises LeaseLost when another worker has the partition, InputRefused when one with newer
+        rules had it.
+>>>>>>> Bring a newly published rulebook to the customers who are there
         """
         with Journal(self.engine, partition) as journal, asyncio.Runner() as runner, _seldom_collecting():
             if since is not None:
@@ -97,9 +116,14 @@ class Worker(Struct, frozen=True):
             passage = _Passage(self, journal, runner, until)
             passage.settle()
             while passage.step():
-                progress(passage.facts_taken)
+                progress(passage.done)
             passage.leave()
+<<<<<<< HEAD
             journal.commit(Changes(), clock_at=passage.until)
+=======
+            journal.commit(Changes(), clock_at=until)
+            return passage.done
+>>>>>>> Bring a newly published rulebook to the customers who are there
 
 
 @contextmanager
@@ -128,7 +152,17 @@ class _Passage:
         self._changes = Changes()
         self._leaving: dict[int, list[Outgoing]] = {}
         self._answers: list[tuple[int, Outgoing, Outcome]] = []
-        self.facts_taken = 0
+        self._facts_taken = 0
+        self._sweep = Sweep(
+            worker.engine, journal.partition, number=worker.rulebook_number, rules=worker.rules
+        )
+        if self._sweep.is_new:
+            journal.commit(Changes(adopted=(self._sweep.number, self._sweep.reached)))
+
+    @property
+    def done(self) -> int:
+        """How many facts were taken and customers looked at for the rulebook."""
+        return self._facts_taken + self._sweep.looked_at
 
     def settle(self) -> None:
         """Find out what became of messages that a crash left without an answer."""
@@ -146,21 +180,29 @@ class _Passage:
         ]
 
     def step(self) -> bool:
+<<<<<<< HEAD
         """One micro-batch; False when nothing is due any more."""
         # No more intents wait to leave than one batch makes: each was judged on what was known then.
         limit = max(1, self._worker.batch - len(self._leaving))
         self.until = self._present()
         pending = self._journal.pending(until=self.until, limit=limit)
         if not (pending.facts or pending.timers or self._answers or self._leaving):
+=======
+        """One micro-batch and a slice of the sweep; False when nothing is due any more."""
+        pending = self._journal.pending(until=self._until, limit=self._worker.batch)
+        if not (pending.facts or pending.timers or self._answers or self._sweep.is_open):
+>>>>>>> Bring a newly published rulebook to the customers who are there
             return False
-        self._held = self._memory.fetch(
+        streams = (
             {fact.stream for fact in pending.facts}
             | {stream for _, stream in pending.timers}
             | {stream for stream, _, _ in self._answers}
         )
         self._changes = Changes()
+        late = self._adopting(streams)
+        self._held = self._memory.fetch(streams | late)
         self._take_answers()
-        self._work_off(pending)
+        self._work_off(pending._replace(timers=pending.timers + self._adopt(late)))
         self._plan_wake_ups()
         self._journal.commit(self._changes)
         self._count()
@@ -170,6 +212,30 @@ class _Passage:
     def leave(self) -> None:
         """Make it cheap to begin here again; nothing is due any more."""
         self._memory.leave()
+
+    def _adopting(self, streams: set[int]) -> set[int]:
+        """Who comes under the rulebook now: of those who are worked on, and of the sweep's slice."""
+        if not self._sweep.is_open:
+            return set()
+        late = self._sweep.next(streams)
+        self._changes.adopted = (self._sweep.number, self._sweep.reached)
+        return late
+
+    def _adopt(self, late: set[int]) -> list[tuple[int, int]]:
+        """Record the rulebook where other wake-ups follow from it; gives who is now due when."""
+        rules = self._worker.rules
+        due: list[tuple[int, int]] = []
+        for stream in sorted(late):
+            held = self._held[stream]
+            now = max(held.customer.clock_at, self._journal.clock_at)
+            if next(planning.adopted(held.customer, rules, now=now), None) is None:
+                continue
+            body = RulebookAdopted(rulebook=rules.digest)
+            self._take(held, stream, KIND_OF[RulebookAdopted], now, cause=0, body=body)
+            self._worker.tally.planned += 1
+            if held.ahead is not None:
+                due.append((to_micros(held.ahead[0]), stream))
+        return due
 
     def _work_off(self, pending: Pending) -> None:
         agenda = Agenda(pending.facts, pending.timers, horizon=pending.horizon)
@@ -269,7 +335,7 @@ class _Passage:
 
     def _count(self) -> None:
         taken = len(self._changes.consumed)
-        self.facts_taken += taken
+        self._facts_taken += taken
         self._worker.tally.facts += taken
         self._worker.tally.events += len(self._changes.events)
 

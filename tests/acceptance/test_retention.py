@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as changed
 
 from audit.findings import Verified
 from audit.replay import replay
 from domain.errors import LeaseLost, StoreCorrupt
+from journeys.definition import EnterOnBirthday
 from stores import journal as journals
 from stores.archive import manifest as listed
 from stores.archive.history import Faults
@@ -98,6 +100,22 @@ def test_life_goes_on_as_if_nothing_had_been_removed(server: bool, archive: Path
     for message in messages[::10]:
         assert explanation_of(bank.tidings, message, history) == explanation_of(store, message)
     assert remove(bank, archive, before=UNTIL) > 0
+    assert verified(bank, archive) == whole.verify()
+
+
+def test_rules_that_are_published_later_reach_whom_the_archive_has(
+    bank: Bank, archive: Path, tmp_path: Path
+) -> None:
+    whole = bank_of(tmp_path, name="whole")
+    assert remove(bank, archive) > 0
+    heads = "FROM heads h LEFT JOIN events e ON e.partition = h.partition AND e.seq = h.seq"
+    assert bank.sql(f"SELECT count(*) {heads} WHERE e.seq IS NULL")[0][0] > 0
+    birthday = changed(bank.tidings.in_force().rules.journeys["birthday"], version=2)
+    later = changed(birthday, enter=EnterOnBirthday(at="18:00"))
+    for each in (bank, whole):
+        each.publish(later)
+    assert bank.run(UNTIL, room=OFTEN) == whole.run(UNTIL, room=OFTEN)
+    write(bank, archive)
     assert verified(bank, archive) == whole.verify()
 
 

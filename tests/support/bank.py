@@ -4,8 +4,13 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+=======
+from collections.abc import Sequence
+from datetime import UTC, datetime
+>>>>>>> Bring a newly published rulebook to the customers who are there
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,18 +18,34 @@ from typing import Any
 import psycopg
 
 from audit.findings import Verified
+<<<<<<< HEAD
 from channels.base import Channel
 from domain.catalogue import ChannelName, Envelope
 from stores.inbox import Taken, Told
 from stores.projections import LedgerEntry
+=======
+from domain.catalogue import Envelope
+from journeys.definition import Journey
+from stores.batch import Changes
+from stores.inbox import Taken, Told
+from stores.journal import Journal
+from tidings.authoring import publish
+>>>>>>> Bring a newly published rulebook to the customers who are there
 from tidings.bootstrap import Tidings, bootstrap, initialise
 from tidings.cli.audit import verify_all
 from tidings.cli.running import live
+from tidings.documents import Documents
 from tidings.memory import Room
 from tidings.process import BATCH, Tally
 from tidings.settings import Settings
 
+# The machine's clock when something is published: far from the customers' own, which it must not move.
+PUBLISHED_AT = datetime(2099, 1, 1, tzinfo=UTC)
 Line = tuple[str, int, int, int, bytes, bytes]
+
+
+class _Killed(BaseException):
+    """As sudden as a kill: nothing catches it."""
 
 
 class Bank:
@@ -59,12 +80,37 @@ class Bank:
         tidings.engine.dispose()
         return taken
 
+    def publish(self, *journeys: Journey) -> None:
+        """Put these journeys in force."""
+        tidings = self.tidings
+        publish(tidings.engine, Documents(list(journeys), []), at=PUBLISHED_AT)
+        tidings.engine.dispose()
+
     def run(self, until: datetime, *, batch: int = BATCH, room: Room | None = None) -> Tally:
         """Live up to ``until``."""
         tidings = self.tidings
         tally = live(tidings, until=until, advance=lambda _: None, batch=batch, room=room)
         tidings.engine.dispose()
         return tally
+
+    def run_killed(self, until: datetime, *, commits: int, batch: int = BATCH) -> bool:
+        """A run that ends right after so many transactions; False where it was over before."""
+        commit, left = Journal.commit, [commits]
+
+        def counted(journal: Journal, changes: Changes, *, clock_at: datetime | None = None) -> None:
+            commit(journal, changes, clock_at=clock_at)
+            left[0] -= 1
+            if left[0] == 0:
+                raise _Killed
+
+        Journal.commit = counted  # type: ignore[method-assign, assignment]
+        try:
+            self.run(until, batch=batch)
+        except _Killed:
+            return True
+        finally:
+            Journal.commit = commit  # type: ignore[method-assign]
+        return False
 
     def verify(self) -> Verified:
         """What an audit finds."""

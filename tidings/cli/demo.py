@@ -15,7 +15,7 @@ from stores.projections import LedgerEntry
 from tidings.bootstrap import Tidings, bootstrap, initialise
 from tidings.cli.audit import show as show_verified
 from tidings.cli.audit import verify_all
-from tidings.cli.running import live
+from tidings.cli.running import live, to_do
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.why import explanation_of, sentences
 from tidings.importing.reading import take_in
@@ -47,7 +47,7 @@ def command(terminal: Terminal, customers: int, days: int, seed: int, folder: Pa
         told = (Told(envelope, f"fact {number}") for number, envelope in enumerate(bank, 1))
         imported = take_in(told, tidings.inbox, origin="demo", at=start, progress=advance)
     until = start + timedelta(days=days)
-    with terminal.progress("run.progress", tidings.inbox.waiting(until=until)) as advance:
+    with terminal.progress("run.progress", to_do(tidings, until=until)) as advance:
         tally = live(tidings, until=until, since=start, advance=advance)
     entries = tidings.ledger.messages()
     with terminal.progress("audit.progress", tidings.history.size()) as advance:

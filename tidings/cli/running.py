@@ -9,7 +9,8 @@ import click
 from msgspec import to_builtins
 
 from domain.errors import LeaseLost
-from stores.journal import behind, check_clock_start
+from stores.adoption import behind
+from stores.journal import check_clock_start
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
 from tidings.memory import Room
@@ -38,14 +39,18 @@ def command(terminal: Terminal, until: datetime, since: datetime | None, join: b
     if since is not None and since > until:
         raise click.BadParameter("--from lies after --until")
     tidings = bootstrap(terminal.settings)
-    waiting = tidings.inbox.waiting(until=until)
-    with terminal.progress("run.progress", waiting) as advance:
+    with terminal.progress("run.progress", to_do(tidings, until=until)) as advance:
         if workers == 1:
             tally = live(tidings, until=until, since=since, advance=advance, join=join)
         else:
             tally = live_together(tidings, until=until, since=since, advance=advance, workers=workers)
     show(terminal, tally)
     terminal.json(to_builtins(tally))
+
+
+def to_do(tidings: Tidings, *, until: datetime) -> int:
+    """How many facts wait until then, and customers have to be looked at for a new rulebook."""
+    return tidings.inbox.waiting(until=until) + tidings.to_look_at()
 
 
 def live(
@@ -62,7 +67,8 @@ def live(
 
     ``since`` is where the clock of a new store starts. With ``join``, partitions that other workers have are
     left to them, and taken over should one of them die; it ends when all partitions are there. Raises
-    InputRefused where a clock would have to jump, LeaseLost for a partition in other hands without ``join``.
+    InputRefused where a clock would have to jump or another worker has newer rules, LeaseLost for a
+    partition in other hands without ``join``.
     """
     if since is not None:
         check_clock_start(tidings.engine, since)
@@ -89,18 +95,19 @@ def _worked_off(
     partitions = list(tidings.history.customer_partitions())
     start = len(partitions) * first // workers
     waiting = partitions[start:] + partitions[:start]
+    done = 0
     while waiting:
         held: list[int] = []
         for partition in waiting:
             try:
-                worker.run(partition, until=until, since=since, progress=lambda _: advance(tally.facts))
+                done += worker.run(partition, until=until, since=since, progress=_onward(advance, done))
             except LeaseLost:
                 if not join:
                     raise
                 held.append(partition)
         if held:
             time.sleep(_LOOK_AGAIN_SECONDS)
-        waiting = behind(tidings.engine, held, until=until)
+        waiting = behind(tidings.engine, held, until=until, rulebook=worker.rulebook_number)
     return tally
 
 
@@ -140,9 +147,15 @@ def _share(
         tidings.engine.dispose()
 
 
+def _onward(advance: Advance, done: int) -> Advance:
+    return lambda more: advance(done + more)
+
+
 def show(terminal: Terminal, tally: Tally) -> None:
     """What a run did, as sentences and tables."""
     terminal.tell("run.done", facts=f"{tally.facts:,}", events=f"{tally.events:,}")
+    if tally.planned:
+        terminal.tell("run.planned", planned=f"{tally.planned:,}")
     for code, counts in (
         ("run.messages", tally.messages),
         ("run.suppressed", tally.suppressed),

@@ -19,6 +19,8 @@ def upgrade() -> None:
         sa.Column("last_position", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("facts_taken", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("clock_at", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("adopted_rulebook", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("adopted_stream", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("removed_seq", sa.BigInteger, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )

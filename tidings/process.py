@@ -92,23 +92,14 @@ class Worker(Struct, frozen=True):
     room: Room
     turn: float = TURN_SECONDS
 
-<<<<<<< HEAD
-    def run(self, partition: int, *, until: Until, since: datetime | None = None, progress: Progress) -> None:
+    def run(self, partition: int, *, until: Until, since: datetime | None = None, progress: Progress) -> int:
         """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
         A call as ``until`` is asked anew before each batch: so what has just happened need not wait until
         all that was due before has left. It must never go back.
-        ``progress`` is told of facts taken. Raises LeaseLost when another worker has the partition.
-=======
-    def run(
-        self, partition: int, *, until: datetime, since: datetime | None = None, progress: Progress
-    ) -> int:
-        """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
-
         Gives, and tells ``progress`` on the way, how many facts were taken and customers looked at for a new
         rulebook. Raises LeaseLost when another worker has the partition, InputRefused when one with newer
         rules had it.
->>>>>>> Bring a newly published rulebook to the customers who are there
         """
         with Journal(self.engine, partition) as journal, asyncio.Runner() as runner, _seldom_collecting():
             if since is not None:
@@ -118,12 +109,8 @@ class Worker(Struct, frozen=True):
             while passage.step():
                 progress(passage.done)
             passage.leave()
-<<<<<<< HEAD
             journal.commit(Changes(), clock_at=passage.until)
-=======
-            journal.commit(Changes(), clock_at=until)
             return passage.done
->>>>>>> Bring a newly published rulebook to the customers who are there
 
 
 @contextmanager
@@ -180,18 +167,12 @@ class _Passage:
         ]
 
     def step(self) -> bool:
-<<<<<<< HEAD
-        """One micro-batch; False when nothing is due any more."""
+        """One micro-batch and a slice of the sweep; False when nothing is due any more."""
         # No more intents wait to leave than one batch makes: each was judged on what was known then.
         limit = max(1, self._worker.batch - len(self._leaving))
         self.until = self._present()
         pending = self._journal.pending(until=self.until, limit=limit)
-        if not (pending.facts or pending.timers or self._answers or self._leaving):
-=======
-        """One micro-batch and a slice of the sweep; False when nothing is due any more."""
-        pending = self._journal.pending(until=self._until, limit=self._worker.batch)
-        if not (pending.facts or pending.timers or self._answers or self._sweep.is_open):
->>>>>>> Bring a newly published rulebook to the customers who are there
+        if not (pending.facts or pending.timers or self._answers or self._leaving or self._sweep.is_open):
             return False
         streams = (
             {fact.stream for fact in pending.facts}
@@ -363,5 +344,6 @@ class _Passage:
             handing_over = sending.hand_over(self._worker.channels, [message for _, message in leaving])
             outcomes = self._runner.run(handing_over)
             self._answers += [(*sent, outcome) for sent, outcome in zip(leaving, outcomes, strict=True)]
-            if monotonic() >= over:
+            # The sweep must find nobody with a message under way: the answer belongs before what is planned anew.
+            if monotonic() >= over and not self._sweep.is_open:
                 break

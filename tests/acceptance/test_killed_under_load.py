@@ -15,8 +15,8 @@ from time import sleep
 import pytest
 
 from domain.catalogue import Envelope
+from stores.adoption import behind
 from stores.inbox import Told
-from stores.journal import behind
 from support.bank import Bank
 from support.postgres import fresh_database
 from support.stream import LOOK_AGAIN_SECONDS, Provider, work
@@ -97,7 +97,7 @@ class Life:
                 chunk = [Told(fact, "stream") for fact in facts[first : first + CHUNK]]
                 assert inbox.take(chunk, origin="stream", at=0).refused == []
             self._told.value = number
-            while number > 1 and behind(tidings.engine, partitions, until=ends[number - 2]):
+            while number > 1 and behind(tidings.engine, partitions, until=ends[number - 2], rulebook=1):
                 sleep(LOOK_AGAIN_SECONDS)
         tidings.engine.dispose()
 

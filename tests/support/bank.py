@@ -4,13 +4,8 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
-<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-=======
-from collections.abc import Sequence
 from datetime import UTC, datetime
->>>>>>> Bring a newly published rulebook to the customers who are there
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,19 +13,14 @@ from typing import Any
 import psycopg
 
 from audit.findings import Verified
-<<<<<<< HEAD
 from channels.base import Channel
 from domain.catalogue import ChannelName, Envelope
-from stores.inbox import Taken, Told
-from stores.projections import LedgerEntry
-=======
-from domain.catalogue import Envelope
 from journeys.definition import Journey
 from stores.batch import Changes
 from stores.inbox import Taken, Told
 from stores.journal import Journal
+from stores.projections import LedgerEntry
 from tidings.authoring import publish
->>>>>>> Bring a newly published rulebook to the customers who are there
 from tidings.bootstrap import Tidings, bootstrap, initialise
 from tidings.cli.audit import verify_all
 from tidings.cli.running import live

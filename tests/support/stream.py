@@ -14,7 +14,7 @@ from time import sleep
 
 from channels.base import Accepted, Answer, Channel, NotTaken, Outcome, Outgoing
 from domain.catalogue import ChannelName
-from stores.journal import behind
+from stores.adoption import behind
 from tidings.bootstrap import bootstrap
 from tidings.cli.running import live
 from tidings.settings import Settings
@@ -68,5 +68,5 @@ def work(settings: Settings, record: Path, stretches: Sequence[datetime], told: 
     for number, until in enumerate(stretches, 1):
         while told.value < number:
             sleep(LOOK_AGAIN_SECONDS)
-        if behind(tidings.engine, partitions, until=until):
+        if behind(tidings.engine, partitions, until=until, rulebook=1):
             live(tidings, until=until, advance=lambda _: None, join=join)

@@ -1,22 +1,36 @@
 """tidings journeys: what is published, and what is wrong with what is not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 from msgspec import to_builtins
+from sqlalchemy import Engine
 
 from domain.errors import InputRefused, NotFound
 from journeys.definition import Journey, followers
-from tidings.bootstrap import bootstrap
+from templates.model import Template
+from tidings.authoring import in_force, known_templates, publish
+from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.terminal import Terminal, common_options
-from tidings.documents import faults, mark_of, read_document, shipped
+from tidings.documents import (
+    Document,
+    Documents,
+    Fault,
+    decode,
+    faults,
+    mark_of,
+    read_document,
+    read_documents,
+    shipped,
+)
 from tidings.wording import Wording
 
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: list, show, validate."""
+    """Journeys: list, show, validate, publish."""
 
 
 @command.command("list")
@@ -93,6 +107,95 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
     if found:
         ctx.exit(1)
     terminal.tell("journeys.valid", journey=journey.journey, version=journey.version)
+
+
+@command.command("publish")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--template",
+    "templates",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A template that the journeys use, or a folder of them; may be given again.",
+)
+@common_options
+@click.pass_context
+def publish_command(
+    ctx: click.Context, terminal: Terminal, paths: tuple[Path, ...], templates: tuple[Path, ...]
+) -> None:
+    """Put a bank's own journeys in force, all or none; the next run brings them to every customer.
+
+    A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
+    with line and column, and nothing is published.
+    """
+    engine = bootstrap(terminal.settings).engine
+    own, problems = _checked(engine, read_documents(paths), read_documents(templates))
+    if problems:
+        _tell_problems(terminal, problems)
+        ctx.exit(1)
+    new = publish(engine, own, at=wall_clock())
+    published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
+    terminal.json({"ok": True, "published": published, "problems": []})
+    if new:
+        terminal.tell("init.published")
+        terminal.table("init", ["kind", "name", "version"], new)
+        terminal.tell("journeys.reach")
+    else:
+        terminal.tell("journeys.nothing_new")
+
+
+def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
+    wording = Wording("en") if terminal.as_json else terminal.wording
+    told: list[dict[str, object]] = []
+    for p in problems:
+        message = wording.tell(p.code, p.values)
+        place = {"path": p.document, "line": p.line, "column": p.column}
+        told.append({**place, "code": p.code, "message": message})
+        # What does not fit its type is told with its place already.
+        prefix = "" if message.startswith(p.document) else f"{p.document}:{p.line}:{p.column}: "
+        terminal.complain(prefix + message)
+    terminal.json({"ok": False, "published": [], "problems": told})
+
+
+def _checked(
+    engine: Engine, journeys: Sequence[Document], templates: Sequence[Document]
+) -> tuple[Documents, list[Fault]]:
+    """The documents, and what is wrong with them: of journeys only where the templates are sound."""
+    found: list[Fault] = []
+    own = Documents(journeys=[], templates=[])
+    for document in templates:
+        try:
+            template = decode(document, Template)
+            mark_of(template)
+            own.templates.append(template)
+        except InputRefused as error:
+            found.append(_refused(document, error))
+    if found:
+        return own, found
+    marks = known_templates(engine, own.templates)
+    known = in_force(engine).rules
+    for document in journeys:
+        try:
+            journey, problems = faults(document, marks)
+        except InputRefused as error:
+            found.append(_refused(document, error))
+            continue
+        own.journeys.append(journey)
+        newest = known.journeys.get(journey.journey, journey).version
+        if journey.version < newest and (journey.journey, journey.version) not in known.versions:
+            line, column = document.line_of(("version",))
+            values = {"journey": journey.journey, "found": str(journey.version), "newest": str(newest)}
+            found.append(Fault(document.name, line, column, "journey.version_old", values))
+        found += problems
+    return own, found
+
+
+def _refused(document: Document, error: InputRefused) -> Fault:
+    """A document that could not be understood, as a problem with its place."""
+    values = {name: str(value) for name, value in error.values.items()}
+    line, column = int(values.get("line", "1")), int(values.get("column", "1"))
+    return Fault(document.name, line, column, error.code, values)
 
 
 def titled(journey: Journey, wording: Wording) -> str:

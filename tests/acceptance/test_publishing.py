@@ -1,0 +1,186 @@
+"""tidings journeys publish: a bank's own journeys come into force, all or none, and reach who is there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.bank import Bank
+from support.facts import at, registered
+from support.scenario import envelope
+from tidings import cli
+
+NEW_YEAR = at("2026-01-01 12:00")
+JOURNEY = """\
+journey: name-day
+version: 1
+title: {en: Name day}
+purpose: care
+topic: greetings
+enter: {by: birthday, at: "18:00"}
+steps:
+  - {step: greet, do: send, template: hello, channels: [email], next: done}
+  - {step: done, do: end}
+"""
+TEMPLATE = """\
+template: hello
+version: 1
+variables: [given_name]
+promotional: false
+languages:
+  en:
+    subject: "Hello {{ given_name }}"
+    email: "All the best."
+    sms: "All the best."
+    push: {title: Hello, body: "All the best."}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "name-day.yaml").write_text(JOURNEY)
+    (tmp_path / "hello.yaml").write_text(TEMPLATE)
+    return tmp_path
+
+
+@pytest.fixture
+def bank(folder: Path) -> Bank:
+    return Bank(folder)
+
+
+def tidings(
+    bank: Bank, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
+) -> tuple[str, str]:
+    """What a command prints on stdout and stderr; it must end with this exit code."""
+    where = ["--store", bank.settings.store, "--outbox", str(bank.outbox)]
+    found = cli.run([*arguments, *where])
+    out, err = capsys.readouterr()
+    assert found == code, (out, err)
+    return out, err
+
+
+def published(bank: Bank) -> list[tuple[Any, ...]]:
+    return bank.sql("SELECT kind, name, version FROM documents WHERE name IN ('name-day', 'hello')")
+
+
+def rulebooks(bank: Bank) -> int:
+    return int(bank.sql("SELECT max(number) FROM rulebooks WHERE partition = 0")[0][0])
+
+
+def test_a_bank_publishes_its_own_journey_with_its_template(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [str(folder / "name-day.yaml"), "--template", str(folder / "hello.yaml")]
+    bank.take([envelope("c-1", NEW_YEAR, registered(given_name="Jana"))])
+    bank.run(at("2026-02-01 12:00"))
+    out, _ = tidings(bank, capsys, "journeys", "publish", *own, "--json")
+    new = [
+        {"kind": "template", "name": "hello", "version": 1},
+        {"kind": "journey", "name": "name-day", "version": 1},
+    ]
+    assert json.loads(out) == {"ok": True, "published": new, "problems": []}
+    out, _ = tidings(bank, capsys, "run", "--until", "2026-02-01T12:00:00+01:00", "--json")
+    assert json.loads(out)["planned"] == 1
+    tidings(bank, capsys, "run", "--until", "2026-12-31T00:00:00Z")
+    out, _ = tidings(bank, capsys, "messages", "--journey", "name-day", "--json")
+    (message,) = json.loads(out)
+    assert (message["status"], message["requested_at"]) == ("accepted", "2026-05-03T16:00:00Z")
+    out, _ = tidings(bank, capsys, "why", message["id"])
+    assert "other rules came into force for the customer (rulebook " in out
+    out, _ = tidings(bank, capsys, "why", message["id"], "--lang", "zh-CN")
+    assert "新的规则对该客户生效" in out
+    out, _ = tidings(bank, capsys, "replay", "c-1")
+    assert "rulebook.adopted/1" in out
+
+
+def test_the_same_again_is_nothing_new_and_changes_nothing(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "own").mkdir()
+    (folder / "name-day.yaml").rename(folder / "own" / "name-day.yaml")
+    own = [str(folder / "own"), "--template", str(folder / "hello.yaml")]
+    assert "Published and put in force" in tidings(bank, capsys, "journeys", "publish", *own)[0]
+    assert rulebooks(bank) == 2
+    assert "published already" in tidings(bank, capsys, "journeys", "publish", *own)[0]
+    assert rulebooks(bank) == 2
+    # The template need not be given again.
+    out, _ = tidings(bank, capsys, "journeys", "publish", str(folder / "own"), "--json")
+    assert json.loads(out)["published"] == []
+
+
+def test_a_version_that_is_taken_is_refused_with_all_that_came_with_it(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [str(folder / "name-day.yaml"), "--template", str(folder / "hello.yaml")]
+    tidings(bank, capsys, "journeys", "publish", *own)
+    (folder / "name-day.yaml").write_text(JOURNEY.replace("18:00", "19:00"))
+    (folder / "hello.yaml").write_text(TEMPLATE.replace("version: 1", "version: 2"))
+    _, err = tidings(bank, capsys, "journeys", "publish", *own, code=1)
+    assert err.strip() == (
+        "tidings: journey name-day: version 1 is already published with other content; give it a new version"
+    )
+    assert sorted(published(bank)) == [("journey", "name-day", 1), ("template", "hello", 1)]
+    assert rulebooks(bank) == 2
+
+
+def test_every_problem_of_every_file_is_told_and_nothing_is_published(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "lost.yaml").write_text(JOURNEY.replace("next: done", "next: nowhere"))
+    (folder / "odd.yaml").write_text(JOURNEY.replace("care", "fun"))
+    files = [str(folder / name) for name in ("name-day.yaml", "lost.yaml", "odd.yaml")]
+    out, err = tidings(bank, capsys, "journeys", "publish", *files, "--json", code=1)
+    told = json.loads(out)
+    assert (told["ok"], told["published"]) == (False, [])
+    assert [(Path(p["path"]).name, p["line"], p["code"]) for p in told["problems"]] == [
+        ("name-day.yaml", 8, "journey.unknown_template"),
+        ("lost.yaml", 8, "journey.dangling"),
+        ("lost.yaml", 8, "journey.unknown_template"),
+        ("lost.yaml", 9, "journey.unreachable"),
+        ("odd.yaml", 4, "document.unfit"),
+    ]
+    lines = err.strip().splitlines()
+    assert [line.count(".yaml:") for line in lines] == [1] * 5
+    assert published(bank) == []
+    assert rulebooks(bank) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("variables: [given_name]", "variables: []", "does not declare"),
+        ("email: ", "words: ", "hello.yaml:5:"),
+    ],
+)
+def test_a_template_with_a_problem_is_told_with_its_file(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str], old: str, new: str, told: str
+) -> None:
+    (folder / "hello.yaml").write_text(TEMPLATE.replace(old, new))
+    own = [str(folder / "name-day.yaml"), "--template", str(folder / "hello.yaml")]
+    _, err = tidings(bank, capsys, "journeys", "publish", *own, code=1)
+    assert len(err.strip().splitlines()) == 1
+    assert told in err
+    assert "hello.yaml" in err
+    assert published(bank) == []
+
+
+def test_a_version_below_the_one_in_force_is_refused(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "name-day.yaml"
+    path.write_text(JOURNEY.replace("version: 1", "version: 3"))
+    tidings(bank, capsys, "journeys", "publish", str(path), "--template", str(folder / "hello.yaml"))
+    path.write_text(JOURNEY.replace("version: 1", "version: 2"))
+    _, err = tidings(bank, capsys, "journeys", "publish", str(path), code=1)
+    assert "name-day.yaml:2:1: version 2 of name-day would never be in force, since version 3 is" in err
+
+
+@pytest.mark.parametrize("missing", ["nowhere.yaml", "empty"])
+def test_nothing_to_publish_is_one_line(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    (folder / "empty").mkdir()
+    _, err = tidings(bank, capsys, "journeys", "publish", str(folder / missing), code=1)
+    assert len(err.strip().splitlines()) == 1
+    assert missing in err

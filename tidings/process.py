@@ -344,6 +344,6 @@ class _Passage:
             handing_over = sending.hand_over(self._worker.channels, [message for _, message in leaving])
             outcomes = self._runner.run(handing_over)
             self._answers += [(*sent, outcome) for sent, outcome in zip(leaving, outcomes, strict=True)]
-            # The sweep must find nobody with a message under way: the answer belongs before what is planned anew.
+            # The sweep must find nobody with a message under way: answers belong before new plans.
             if monotonic() >= over and not self._sweep.is_open:
                 break

@@ -22,13 +22,15 @@ _INIT_LOCK = 7_461_201
 # Of times; at once would keep statements that never come again, each of a length of its own.
 _PREPARED_AFTER = 1
 # Everything is found by keys in their order. A new table has no statistics, and without them the server
-# would read and sort all that waits for each batch, or walk through the whole log for each step back in it.
+# would read and sort all that waits for each batch, read it again to remove some of it, or walk through the
+# whole log for each step back in it.
 _BY_KEY = " ".join(
     f"-c {setting}"
     for setting in (
         "enable_seqscan=off",
         "enable_bitmapscan=off",
         "enable_mergejoin=off",
+        "enable_hashjoin=off",
         "random_page_cost=1.1",
         "jit=off",
     )

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from domain.errors import StoreUnusable
 from stores import journal
 from stores.database import open_store, reading, writing
 from stores.dialect import delete, insert, rows, run, upsert
-from stores.schema import heads, outbox
+from stores.schema import heads, inbox, outbox
 from support.bank import Bank
 from support.postgres import fresh_database
 
@@ -60,6 +61,19 @@ def test_what_waits_is_read_in_its_order_before_there_are_statistics(engine: Eng
             plan = "\n".join(row[0] for row in run(connection, f"EXPLAIN {statement}", **wanted))
             assert "Index" in plan
             assert "Sort" not in plan
+
+
+def test_what_is_removed_is_found_by_its_keys_before_there_are_statistics(engine: Engine) -> None:
+    waiting = [(1, number, 1, number, 1, "kind", b"body") for number in range(5_000)]
+    statements: list[tuple[str, Any]] = []
+    with writing(engine) as connection:
+        insert(connection, inbox, waiting)
+        event.listen(engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
+        delete(connection, inbox, [row[:4] for row in waiting[:100]])
+        (statement, values), *_ = statements
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values))
+    assert "Nested Loop" in plan
+    assert "position = given" in plan.replace('"', "")
 
 
 def test_a_read_leaves_statements_prepared(engine: Engine) -> None:

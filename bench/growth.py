@@ -15,7 +15,10 @@ from bench.grown import Seed, grow, seed_of, subject_of
 from bench.place import Place, settle
 from domain.catalogue import Envelope, TransactionPosted
 
-_TIMES = {"quick": (1, 3, 10), "full": (1, 3, 10, 30, 100)}
+_TIMES = {
+    "sqlite": {"quick": (1, 3, 10), "full": (1, 3, 10, 30, 100)},
+    "postgresql": {"quick": (1, 10), "full": (1, 10, 100)},
+}
 _CUSTOMERS = 950  # who make about 100,000 events in a year
 _TELLING = 900
 _FACTS_EACH = 20
@@ -30,7 +33,7 @@ def measure(size: Size, place: Place) -> Figures:
     live(url, since=SINCE)
     settle(url)
     seed = seed_of(url)
-    urls = {times: grow(place, f"grown-{times}", seed, times=times) for times in _TIMES[size]}
+    urls = {times: grow(place, f"grown-{times}", seed, times=times) for times in _TIMES[place.kind][size]}
     sizes = {times: settle(url) for times, url in urls.items()}
     rounds = [_round(urls, number) for number in range(_ROUNDS)]
     return {

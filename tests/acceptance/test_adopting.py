@@ -1,6 +1,5 @@
 """A journey that is published later reaches the customers who are there already."""
 
-import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +25,7 @@ from journeys.definition import (
 )
 from stores.adoption import EVERYBODY
 from support.bank import Bank
-from support.facts import at, closed, erased, noon, opened, paid, registered
+from support.facts import at, closed, erased, granted, noon, opened, paid, registered
 from support.scenario import SHIPPED_RULEBOOK, envelope
 from tidings import adopting
 
@@ -350,21 +349,38 @@ def test_the_rulebook_is_named_by_its_digest(bank: Bank) -> None:
     bank.run(FEBRUARY)
     ((_, _, body),) = told(bank, "c-1", ADOPTED)
     ((digest,),) = bank.sql("SELECT digest FROM rulebooks WHERE partition = 0 AND number = 2")
-    assert json.loads(json.dumps(body.rulebook)) == digest
+    assert body.rulebook == digest
+
+
+def test_rules_are_no_fact_that_a_customer_is_known_by(bank: Bank) -> None:
+    bank.take([envelope("c-1", NEW_YEAR, registered())])
+    bank.run(FEBRUARY)
+    bank.publish(journey(EnterOnBirthday(at="18:00")))
+    bank.run(FEBRUARY)
+    tidings = bank.tidings
+    known = replay(tidings.history, "c-1").customer.last_at
+    tidings.engine.dispose()
+    assert known.keys() == {"customer.registered/1"}
 
 
 @pytest.mark.parametrize("batch", [1, 2_000])
 def test_a_wake_up_that_the_rules_ask_for_comes_before_facts_that_wait_behind_it(
     bank: Bank, batch: int
 ) -> None:
-    bank.take([envelope("c-1", NEW_YEAR, registered())])
+    # Nothing that was planned before the rules comes before it, so nothing else leads the worker to it.
+    bank.take(
+        [
+            envelope("c-1", NEW_YEAR, registered()),
+            envelope("c-1", NEW_YEAR, opened(kind="card", matures_on=date(2026, 4, 20))),
+        ]
+    )
     bank.run(FEBRUARY)
-    bank.publish(journey(EnterOnBirthday(at="18:00")))
-    bank.take([envelope("c-1", noon(date(2026, month, 10)), paid()) for month in (4, 6)])
+    bank.publish(journey(EnterOnMaturity(kinds=("card",), offsets=(0,), at="10:00")))
+    bank.take([envelope("c-1", noon(date(2026, 4, day)), granted()) for day in (10, 25)])
     bank.run(NEXT_YEAR, batch=batch)
-    assert entered(bank) == [(1, at("2026-05-03 18:00"))]
-    kinds = [kind for kind, _, _ in told(bank, "c-1", "transaction.posted/1", "enrolment.started/1")]
-    assert kinds.index("enrolment.started/1") == 1
+    assert entered(bank) == [(1, at("2026-04-20 10:00"))]
+    kinds = [kind for kind, _, _ in told(bank, "c-1", "consent.granted/1", "enrolment.started/1")]
+    assert kinds[:3] == ["consent.granted/1", "enrolment.started/1", "consent.granted/1"]
     assert bank.verify().findings == []
 
 
@@ -393,4 +409,24 @@ def test_a_silence_that_led_in_before_another_entry_does_not_again(bank: Bank, d
     bank.run(NEXT_YEAR)
     assert [version for version, _ in entered(bank)] == [1, 2]
     assert wake_ups(bank).keys() == {"enter:birthday"}
+    assert bank.verify().findings == []
+
+
+def test_who_is_inside_a_silence_journey_is_not_planned_for_until_they_leave(bank: Bank) -> None:
+    waits = Wait(step="wait", days=60, at="12:00", next="end")
+    own = Journey(**{**as_fields(journey(SILENT)), "steps": (waits, End(step="end"))})
+    bank.publish(own)
+    bank.take(
+        [
+            envelope("c-1", NEW_YEAR, registered()),
+            envelope("c-1", noon(date(2026, 1, 2)), paid()),
+            envelope("c-1", noon(date(2026, 3, 1)), paid()),
+        ]
+    )
+    bank.run(at("2026-03-05 12:00"))
+    assert entered(bank) == [(1, at("2026-02-22 10:00"))]
+    bank.publish(journey(EnterOnSilence(of="transaction.posted/1", days=20, at="10:00"), version=2))
+    assert bank.run(at("2026-03-05 12:00")).planned == 0
+    bank.run(NEXT_YEAR)
+    assert entered(bank)[1:] == [(2, at("2026-04-23 12:00"))]
     assert bank.verify().findings == []

@@ -6,9 +6,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from domain.codec import restored
-from domain.customer import Customer, folded
+from domain.customer import Customer
 from domain.errors import NotFound
 from domain.events import Event
+from domain.fold import folded
 from domain.ports import History
 
 

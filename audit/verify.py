@@ -16,12 +16,14 @@ from domain.catalogue import Fact
 from domain.chain import genesis, link
 from domain.clock import to_micros
 from domain.codec import encode_body, restored, state_digest
-from domain.customer import Customer, evolve
+from domain.customer import Customer
 from domain.errors import TidingsError
 from domain.events import (
-    HANDED_OVER,
+    JUDGED,
+    KIND_OF,
     EnrolmentStarted,
     Event,
+    MessageDeferred,
     MessageRequested,
     MessageSending,
     MessageSuppressed,
@@ -30,11 +32,12 @@ from domain.events import (
     TimerFired,
     is_input,
 )
+from domain.fold import evolve
 from domain.ports import History, StoredEvent, StoredHead
 from journeys.engine import decide
 from journeys.rulebook import Rules
 
-Prepare = Callable[[Customer, str, Rules], MessageSending | MessageSuppressed]
+Prepare = Callable[[Customer, str, Rules], MessageSending | MessageDeferred | MessageSuppressed]
 Progress = Callable[[int], None]
 _STEP = 1_000
 NO_RULEBOOK = 0
@@ -184,7 +187,7 @@ class _Partition:
             event = restored(stored)
             if is_input(event.kind):
                 self._take_input(trail, event, stored)
-            elif event.kind in HANDED_OVER:
+            elif event.kind in JUDGED:
                 self._prepare_again(trail, event, stored)
             else:
                 self._compare(trail, trail.expected.popleft() if trail.expected else None, stored)
@@ -243,11 +246,11 @@ class _Partition:
 
     def _prepare_again(self, trail: _Trail, event: Event, stored: StoredEvent) -> None:
         self._miss(trail, stored)
-        assert isinstance(event.body, MessageSending | MessageSuppressed)  # noqa: S101 - by its kind
+        assert isinstance(event.body, MessageSending | MessageDeferred | MessageSuppressed)  # noqa: S101 - by its kind
         message = event.body.message
-        cause = trail.customer.messages[message].requested_version
+        cause = trail.customer.messages[message].due_version
         body = self._prepare(trail.customer, message, self._rulebooks[stored.rulebook])
-        kind = "message.sending/1" if isinstance(body, MessageSending) else "message.suppressed/1"
+        kind = KIND_OF[type(body)]
         at = trail.customer.clock_at if event.recorded_at < trail.customer.clock_at else event.recorded_at
         self._compare(trail, Event(trail.customer.version + 1, kind, at, at, cause, body), stored)
         trail.customer = evolve(trail.customer, event)
@@ -291,7 +294,7 @@ class _Partition:
     def _miss_judgements(self, trail: _Trail, stored: StoredEvent) -> None:
         """A requested message is judged before anything else happens to its customer."""
         for name, message in trail.customer.messages.items():
-            if message.sending is None and name not in trail.missed:
+            if message.to_be_judged and name not in trail.missed:
                 trail.missed.add(name)
                 self._find("audit.decision_missing", stored, {"kind": "message.sending/1"})
 
@@ -319,7 +322,7 @@ class _Partition:
         for event in trail.expected:
             self._end("audit.decision_missing", stream, {"kind": event.kind})
         for name, message in trail.customer.messages.items():
-            if message.sending is None and name not in trail.missed:
+            if message.to_be_judged and name not in trail.missed:
                 self._end("audit.decision_missing", stream, {"kind": "message.sending/1"})
             elif message.sending is not None and name not in self._ends.outbox and not goes_on:
                 self._end("audit.answer_missing", stream, {"message": name})

@@ -10,6 +10,7 @@ from domain.events import (
     AdmissionRefused,
     EnrolmentStarted,
     Event,
+    MessageDeferred,
     MessageRequested,
     MessageSending,
     MessageSuppressed,
@@ -64,7 +65,8 @@ def explain(subject: str, history: Sequence[Event], message: str) -> Explanation
     if not life or not isinstance(request := life[0].body, MessageRequested):
         raise NotFound("message.unknown", message=message)
     last = life[-1]
-    refusal = next((event.body for event in life if isinstance(event.body, MessageSuppressed)), None)
+    # A rule that only put the message off is told while it waits, and in the chain.
+    refusal = last.body if isinstance(last.body, MessageSuppressed | MessageDeferred) else None
     return Explanation(
         message=message,
         customer=subject,
@@ -94,7 +96,8 @@ def causes(history: Sequence[Event], event: Event) -> list[Event]:
 
 
 def _channel(life: Sequence[Event]) -> str | None:
-    judged = [event.body for event in life if isinstance(event.body, MessageSending | MessageSuppressed)]
+    kinds = MessageSending | MessageSuppressed | MessageDeferred
+    judged = [event.body for event in life if isinstance(event.body, kinds)]
     return judged[-1].channel if judged else None
 
 
@@ -126,6 +129,13 @@ def telling(event: Event) -> dict[str, object]:
             return {"journey": body.journey, "version": body.version, "rule": body.rule, **body.values}
         case MessageSuppressed() as body:
             return {"channel": body.channel, "rule": body.rule, **body.values}
+        case MessageDeferred() as body:
+            return {
+                "channel": body.channel,
+                "rule": body.rule,
+                **body.values,
+                "until": f"{body.until:%Y-%m-%d %H:%M} UTC",
+            }
         case body:
             return {name: _plain(value) for name, value in _public(body).items()}
 

@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: facts, events and the journey language.
+"""Writes the reference pages that follow from the code: facts, events, the journey language, the policy.
 
 From the project's root: ``python docs/generate_reference.py`` writes them, with ``--check`` it writes nothing
 and exits 1 naming each page that no longer says what the code says.
@@ -14,8 +14,11 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec import inspect as shape
 
+from domain.caps import Cap
 from domain.catalogue import FACTS, CustomFact, Fact
 from domain.events import EVENTS, Event, is_input
+from domain.policy import AgeLimit, ControlGroup, Policy
+from domain.quiet import QuietHours
 from journeys import definition
 from journeys.definition import Case, Condition, Enter, Goal, Journey, Reentry, Step, entry_values
 from journeys.rulebook import CUSTOMER_VARIABLES
@@ -56,6 +59,21 @@ Besides the shape, validation requires that
 - a promotional template stands in a journey of purpose `marketing` only.
 """
 
+_POLICY_INTRO = """
+A policy is one YAML document, the same for every journey; the shipped one is
+`journeys/library/policies/standard.yaml`. Fields that are not on this page are refused. Days and times of
+day are the customer's own.
+
+A message is judged when it is asked for, and again when it was put off till then. First come the rules that
+forbid it by every channel: `customer_gone`, `journey_left` (the goal was reached while it was put off),
+`care_hold`, `control_group`, `too_young` and `too_old`, `risk_not_assessed`, `risk_too_high` and
+`risk_assessment_expired`. Then each channel of the step in its order: `no_address`, `suppressed_address`,
+`no_consent`, `consent_withdrawn`. What passes all of them leaves, unless `quiet_hours` or a `cap` stand
+against it now: then it is put off to the first moment that none of them stands against, and judged anew at
+that moment. If that moment comes after the message makes sense, it is not sent, by the rule that costs the
+most time.
+"""
+
 # What a text's pattern means, where the pattern alone would be no help.
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
@@ -68,12 +86,21 @@ _FAMILIES: dict[object, str] = {
     Case: "[case](#case)",
     Reentry: "[reentry](#reentry)",
     Goal: "[goal](#goal)",
+    QuietHours: "[quiet hours](#quiethours)",
+    Cap: "[cap](#cap)",
+    AgeLimit: "[age limit](#agelimit)",
+    ControlGroup: "[control group](#controlgroup)",
 }
 
 
 def pages() -> dict[str, str]:
     """Each page's file name and text."""
-    return {"facts.md": facts_page(), "events.md": events_page(), "journeys.md": journeys_page()}
+    return {
+        "facts.md": facts_page(),
+        "events.md": events_page(),
+        "journeys.md": journeys_page(),
+        "policy.md": policy_page(),
+    }
 
 
 def facts_page() -> str:
@@ -114,6 +141,13 @@ def journeys_page() -> str:
     parts += [_section(_tag(condition), condition, level=3) for condition in get_args(Condition)]
     customer = ", ".join(f"`{name}`" for name in CUSTOMER_VARIABLES)
     parts.append(f"## What must hold together\n{_TOGETHER_INTRO.format(customer=customer)}")
+    return "\n".join(parts)
+
+
+def policy_page() -> str:
+    """The policy document and its parts."""
+    parts = [_head("Policy", _POLICY_INTRO), _section("The document", Policy)]
+    parts += [_section(kind.__name__, kind) for kind in (QuietHours, Cap, AgeLimit, ControlGroup)]
     return "\n".join(parts)
 
 
@@ -181,7 +215,12 @@ def _table(fields: Sequence[shape.Field], *, personal: bool) -> Iterator[str]:
     yield f"| {' | '.join(headings)} |"
     yield f"|{'---|' * len(headings)}"
     for field in fields:
-        cells = [f"`{field.name}`", _worded(field.type), "yes" if field.required else "", _default(field)]
+        cells = [
+            f"`{field.encode_name}`",
+            _worded(field.type),
+            "yes" if field.required else "",
+            _default(field),
+        ]
         if personal:
             cells.append("yes" if _is_personal(field.type) else "")
         yield "| " + " | ".join(cells) + " |"

@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from domain.clock import from_micros
-from domain.customer import FOLD, Customer
+from domain.customer import Customer
 from domain.errors import StoreCorrupt
 from domain.events import Body, Event, type_of
+from domain.fold import FOLD
 from domain.ports import StoredEvent
 
 _encoder = msgspec.json.Encoder(order="deterministic")

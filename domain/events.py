@@ -138,6 +138,19 @@ class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
     purpose: Purpose
     topic: str
     variables: Values
+    priority: int = 50
+    valid_hours: int | None = None
+    product_risk: int | None = None
+
+
+class MessageDeferred(Struct, frozen=True, kw_only=True, gc=False):
+    """Not now: the policy's rule by name and the values it saw; judged again at ``until`` (aware UTC)."""
+
+    message: str
+    channel: ChannelName
+    until: datetime
+    rule: str
+    values: Values
 
 
 class MessageSuppressed(Struct, frozen=True, kw_only=True, gc=False):
@@ -170,6 +183,7 @@ Decision = (
     | TaskCreated
     | TaskSuppressed
     | MessageRequested
+    | MessageDeferred
     | MessageSuppressed
     | MessageSending
 )
@@ -190,11 +204,13 @@ EVENTS: dict[str, type[Struct]] = {
     "task.created/1": TaskCreated,
     "task.suppressed/1": TaskSuppressed,
     "message.requested/1": MessageRequested,
+    "message.deferred/1": MessageDeferred,
     "message.suppressed/1": MessageSuppressed,
     "message.sending/1": MessageSending,
 }
 KIND_OF: dict[type[Struct], str] = {struct: kind for kind, struct in EVENTS.items()}
-HANDED_OVER = frozenset({"message.sending/1", "message.suppressed/1"})
+# The last word on a requested message, as far as it goes.
+JUDGED = frozenset({"message.sending/1", "message.deferred/1", "message.suppressed/1"})
 _INPUTS = frozenset(
     {
         "timer.fired/1",

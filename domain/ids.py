@@ -1,6 +1,6 @@
 """Identities that everyone derives alike: no counter, no chance, so a replay makes the same ones."""
 
-from hashlib import sha1
+from hashlib import sha1, sha256
 from uuid import UUID
 from zlib import crc32
 
@@ -16,6 +16,11 @@ def derived_id(*parts: str) -> str:
     said = sha1(_NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
     variant = _VARIANT[int(said[16], 16) & 3]
     return f"{said[:8]}-{said[8:12]}-5{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
+
+
+def share_of(*parts: str) -> float:
+    """A number from 0 to less than 1 that these parts always give, spread evenly: chance that replays."""
+    return int.from_bytes(sha256("\x1f".join(parts).encode()).digest()[:8]) / 2**64
 
 
 def partition_of(subject: str, *, partitions: int) -> int:

@@ -6,12 +6,40 @@ from msgspec import Struct
 
 from domain.events import MessageRequested, MessageSending
 
+_DEFERRED = "message:"
+
 
 class Message(Struct, frozen=True, gc=False):
-    """A message that has not ended: as it was asked for, and the intent to send once there is one."""
+    """A message that has not ended: as it was asked for, and the intent to send once there is one.
+
+    It is judged because of the event of version ``due_version``: its request, or the wake-up that ended a
+    deferral. While it is put off, ``deferred_until`` says till when. ``ended`` tells why its enrolment was
+    left meanwhile, and ``counted_as`` what its sending counts under. Instants are aware UTC.
+    """
 
     request: MessageRequested
     requested_version: int
+    requested_at: datetime
+    due_version: int
+    deferred_until: datetime | None = None
+    ended: str | None = None
+    counted_as: str | None = None
+
+    @property
+    def to_be_judged(self) -> bool:
+        """Whether the policy's word is due: neither on its way nor put off."""
+        return self.sending is None and self.deferred_until is None
+
     sending: MessageSending | None = None
     sending_version: int = 0
     sending_at: datetime | None = None
+
+
+def deferral_timer(message: str) -> str:
+    """The name of the wake-up that ends the deferral of a message."""
+    return f"{_DEFERRED}{message}"
+
+
+def message_of_timer(timer: str) -> str | None:
+    """The message whose deferral this wake-up ends; None for a wake-up of another sort."""
+    return timer.removeprefix(_DEFERRED) if timer.startswith(_DEFERRED) else None

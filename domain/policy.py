@@ -1,98 +1,55 @@
-"""What may be said to a customer, and by which rule not: one policy for every journey."""
+"""The policy document: what may be said to a customer, the same for every journey."""
 
-from collections.abc import Sequence
-from datetime import UTC
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from domain.catalogue import ChannelName, Purpose
-from domain.consent import latest_word
-from domain.customer import Customer
-from domain.events import Values
+from domain.caps import Cap
+from domain.catalogue import Purpose
+from domain.quiet import QuietHours
 
 ConsentRule = Literal["granted", "not_withdrawn", "not_needed"]
+Hours = Annotated[int, Meta(ge=1, le=24 * 366)]
+Purposes = Annotated[tuple[Purpose, ...], Meta(min_length=1)]
+# What is not said within a week of being asked for has mostly lost its sense.
+VALID_HOURS = 168
 
 
-class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A published policy. ``care_hold_stops`` lists the purposes that a care hold silences."""
+class ControlGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """So many of a hundred customers never get messages of these purposes, so that effects can be measured.
+
+    Who belongs to it follows from the customer's id and ``salt`` alone; a new salt draws anew.
+    """
+
+    percent: Annotated[int, Meta(ge=0, le=50)]
+    purposes: Purposes
+    salt: str
+
+
+class AgeLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Messages of these purposes go to customers of an age within the bounds, both included.
+
+    A customer whose birth date is not known is taken for an adult.
+    """
+
+    purposes: Purposes
+    at_least: int | None = None
+    at_most: int | None = None
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A published policy. ``care_hold_stops`` lists the purposes that a care hold silences.
+
+    ``valid_hours`` says for each purpose how long after its request a message that had to be put off still
+    makes sense, where its step says nothing (168 hours unless it is listed).
+    """
 
     policy: str
     version: int
     consent: dict[Purpose, ConsentRule]
     care_hold_stops: tuple[Purpose, ...]
-
-
-class Allowed(Struct, frozen=True, gc=False):
-    """The message may leave now, by this channel."""
-
-    channel: ChannelName
-
-
-class Forbidden(Struct, frozen=True, gc=False):
-    """The message must not leave; ``rule`` by name and the values that it saw."""
-
-    channel: ChannelName
-    rule: str
-    values: Values
-
-
-Verdict = Allowed | Forbidden
-
-
-def judge(
-    policy: Policy, customer: Customer, *, purpose: Purpose, topic: str, channels: Sequence[ChannelName]
-) -> Verdict:
-    """The first of ``channels`` by which the message may leave, or the refusal that explains the most.
-
-    A channel without an address says the least: its refusal is told only when every channel lacks one.
-    """
-    refusals: list[Forbidden] = []
-    for channel in channels:
-        refusal = _refusal(policy, customer, purpose=purpose, topic=topic, channel=channel)
-        if refusal is None:
-            return Allowed(channel)
-        refusals.append(refusal)
-    telling = [refusal for refusal in refusals if refusal.rule != "no_address"]
-    return (telling or refusals)[0]
-
-
-def care_hold(policy: Policy, customer: Customer, *, purpose: Purpose) -> Values | None:
-    """What a care hold that silences this purpose is seen to be; None where nothing is held."""
-    if purpose in policy.care_hold_stops and customer.care_holds:
-        return {"holds": ", ".join(customer.care_holds), "purpose": purpose}
-    return None
-
-
-def _refusal(
-    policy: Policy, customer: Customer, *, purpose: Purpose, topic: str, channel: ChannelName
-) -> Forbidden | None:
-    if customer.gone:
-        return Forbidden(channel, "customer_gone", {})
-    held = care_hold(policy, customer, purpose=purpose)
-    if held is not None:
-        return Forbidden(channel, "care_hold", held)
-    address = customer.addresses.get(channel)
-    if address is None:
-        return Forbidden(channel, "no_address", {"channel": channel})
-    if address in customer.dead_addresses:
-        return Forbidden(channel, "suppressed_address", {"channel": channel})
-    return _consent_refusal(policy, customer, purpose=purpose, topic=topic, channel=channel)
-
-
-def _consent_refusal(
-    policy: Policy, customer: Customer, *, purpose: Purpose, topic: str, channel: ChannelName
-) -> Forbidden | None:
-    rule = policy.consent[purpose]
-    if rule == "not_needed":
-        return None
-    word = latest_word(customer.consents, purpose=purpose, channel=channel, topic=topic)
-    if word is None and rule == "not_withdrawn":
-        return None
-    if word is not None and word.granted:
-        return None
-    seen: Values = {"purpose": purpose, "channel": channel, "topic": topic}
-    if word is None:
-        return Forbidden(channel, "no_consent", seen)
-    said_at = word.said_at.astimezone(UTC).isoformat()
-    return Forbidden(channel, "consent_withdrawn", {**seen, "said_at": said_at, "event": word.version})
+    quiet_hours: tuple[QuietHours, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    valid_hours: dict[Purpose, Hours] = {}
+    ages: tuple[AgeLimit, ...] = ()
+    control_group: ControlGroup | None = None

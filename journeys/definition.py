@@ -22,7 +22,9 @@ def time_of(text: LocalTime) -> time:
     return time(int(text[:2]), int(text[3:]))
 
 
-class _Condition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="is"):
+class _Condition(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="is"
+):
     pass
 
 
@@ -66,7 +68,9 @@ class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
 Condition = All | Any | Not | EntryValue | AssetsGrew
 
 
-class _Enter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="by"):
+class _Enter(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="by"
+):
     pass
 
 
@@ -103,15 +107,24 @@ class EnterOnSilence(_Enter, tag="silence", frozen=True, kw_only=True):
 Enter = EnterOnBirthday | EnterOnMaturity | EnterOnFact | EnterOnSilence
 
 
-class _Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+class _Step(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="do"
+):
     step: Name
 
 
 class Send(_Step, tag="send", frozen=True, kw_only=True):
-    """Ask for one message by the first channel that may be used. Policy judges when it leaves."""
+    """Ask for one message by the first channel that may be used. Policy judges when it leaves.
+
+    Where it has to be put off, for quiet hours or a cap, it leaves at the first moment allowed within
+    ``valid_hours``, else not at all; the policy says how long where the step does not. ``product_risk`` is
+    the risk level, 1 to 5, of a product that the message recommends.
+    """
 
     template: Name
     channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1)]
+    valid_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
+    product_risk: Annotated[int, Meta(ge=1, le=5)] | None = None
     next: Name
 
 
@@ -123,7 +136,7 @@ class Wait(_Step, tag="wait", frozen=True, kw_only=True):
     next: Name
 
 
-class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One way of a branch."""
 
     when: Condition
@@ -153,26 +166,30 @@ class End(_Step, tag="end", frozen=True, kw_only=True):
 Step = Send | Wait | Branch | Task | End
 
 
-class Reentry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Reentry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How soon after the last entry the customer may enter again, in days of their calendar."""
 
     after_days: Days = 0
 
 
-class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The journey has done its work, and ends, when such a fact arrives."""
 
     fact: str
 
 
-class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One version of a journey. The first of ``steps`` is where everybody begins."""
+class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One version of a journey. The first of ``steps`` is where everybody begins.
+
+    Of messages that compete for one slot under a cap, those of the higher ``priority`` go first.
+    """
 
     journey: Name
     version: Annotated[int, Meta(ge=1)]
     title: Languages
     purpose: Purpose
     topic: Name
+    priority: Annotated[int, Meta(ge=0, le=100)] = 50
     enter: Enter
     reentry: Reentry = Reentry()
     goal: Goal | None = None

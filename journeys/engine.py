@@ -5,6 +5,7 @@ message, on the state of that moment. Both give the same answer to the same ques
 of either's meaning raises ENGINE_VERSION.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -13,10 +14,12 @@ from msgspec import Struct
 from domain import catalogue as facts
 from domain import events
 from domain.clock import first_at_local, local_day
-from domain.customer import Customer, evolve
+from domain.customer import Customer
 from domain.enrolment import enrolment_id, waiting_timer, work_id
 from domain.events import KIND_OF, Decision, Event, Values
-from domain.policy import Allowed, Forbidden, care_hold, judge
+from domain.fold import evolve
+from domain.judgement import Verdict, care_hold, judge
+from domain.message import message_of_timer
 from journeys import admission, planning
 from journeys.admission import fact_key
 from journeys.conditions import holds
@@ -67,12 +70,22 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
     return Decided(turn.events, turn.customer)
 
 
-def hand_over(customer: Customer, message: str, rules: Rules) -> Allowed | Forbidden:
+def hand_over(customer: Customer, message: str, rules: Rules) -> Verdict:
     """Whether this requested message may leave now, on current state; the policy's word is final."""
-    request = customer.messages[message].request
-    return judge(
-        rules.policy, customer, purpose=request.purpose, topic=request.topic, channels=request.channels
-    )
+    return judge(rules.policy, customer, customer.messages[message], now=customer.clock_at)
+
+
+def to_judge(customer: Customer, cause: Event, decided: Sequence[Event]) -> list[str]:
+    """The messages that an input and its decisions bring to judgement, those of higher priority first.
+
+    ``customer`` has all of them folded in.
+    """
+    due = [event.body.message for event in decided if isinstance(event.body, events.MessageRequested)]
+    if isinstance(cause.body, events.TimerFired):
+        message = message_of_timer(cause.body.timer)
+        if message in customer.messages:
+            due.insert(0, message)
+    return sorted(due, key=lambda name: -customer.messages[name].request.priority)
 
 
 class _Turn:
@@ -119,8 +132,9 @@ class _Turn:
         """The customer is gone: every enrolment ends and every wake-up is dropped."""
         for enrolment, state in tuple(self.customer.enrolments.items()):
             self.record(events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="withdrawn"))
-        if self.customer.timers:
-            dropped = tuple(sorted(self.customer.timers))
+        # What was asked for already is still to be judged, so that it ends with a reason.
+        dropped = tuple(sorted(name for name in self.customer.timers if message_of_timer(name) is None))
+        if dropped:
             self.record(events.TimersPlanned(dropped=dropped, reason="withdrawn"))
 
     def adopt(self) -> None:
@@ -313,4 +327,7 @@ class _Turn:
             purpose=journey.purpose,
             topic=journey.topic,
             variables={name: values.get(name) for name in template.variables},
+            priority=journey.priority,
+            valid_hours=step.valid_hours,
+            product_risk=step.product_risk,
         )

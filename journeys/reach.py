@@ -2,8 +2,9 @@
 
 from domain import catalogue as facts
 from domain import events
-from domain.customer import Customer, is_only_heard
+from domain.customer import Customer
 from domain.events import Event
+from domain.fold import is_only_heard
 from journeys.rulebook import Rules
 
 PERSON_FACTS = (facts.CustomerRegistered, facts.CustomerChanged)

@@ -6,6 +6,7 @@ They can be thrown away and built again; nothing decides by them.
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, and_, func, select
 
 from domain.clock import to_micros
@@ -14,6 +15,7 @@ from domain.errors import InputRefused
 from domain.events import (
     Body,
     MessageAccepted,
+    MessageDeferred,
     MessageRejected,
     MessageRequested,
     MessageSending,
@@ -130,7 +132,8 @@ class Ledger:
         if status is not None:
             query = query.where(messages.c.status == status)
         with reading(self._engine) as connection:
-            return [LedgerEntry(*row) for row in connection.execute(query)]
+            entries = [LedgerEntry(*row) for row in connection.execute(query)]
+        return [replace(entry, reason=entry.reason or None) for entry in entries]
 
     def tasks(self) -> list[TaskEntry]:
         """All tasks, by time of creation, then customer and id."""
@@ -275,7 +278,10 @@ def _change(kind: str, at: int, body: Body) -> dict[str, object]:
     told: dict[str, object] = {"status": status_of(kind)}
     match body:
         case MessageSending():
-            told["channel"] = body.channel
+            # What it was put off for is no reason any more; None would leave it as it is.
+            told |= {"channel": body.channel, "reason": ""}
+        case MessageDeferred():
+            told |= {"channel": body.channel, "reason": body.rule}
         case MessageSuppressed():
             told |= {"channel": body.channel, "reason": body.rule}
         case MessageAccepted():

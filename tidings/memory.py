@@ -7,7 +7,8 @@ from itertools import islice
 from msgspec import Struct
 
 from domain.codec import decode_state, encode_state, restored
-from domain.customer import Customer, folded
+from domain.customer import Customer
+from domain.fold import folded
 from domain.ports import StoredHead
 from stores.batch import Changes, Snapshot, Stored
 from stores.journal import Journal

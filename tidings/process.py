@@ -20,20 +20,21 @@ from channels.base import Channel, Outcome, Outgoing
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
-from domain.customer import Customer, evolve, heard
+from domain.customer import Customer
 from domain.events import (
     KIND_OF,
     Body,
     EnrolmentStarted,
     Event,
-    MessageRequested,
+    MessageDeferred,
     MessageSuppressed,
     RulebookAdopted,
     TimerFired,
     status_of,
 )
+from domain.fold import evolve, heard
 from journeys import planning
-from journeys.engine import decide
+from journeys.engine import decide, to_judge
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
@@ -53,7 +54,7 @@ Until = datetime | Callable[[], datetime]
 
 
 class Tally(Struct):
-    """What a run did: facts and events taken, messages by status, non-sends by rule, entries by journey.
+    """What a run did: facts and events taken, messages by status, non-sends and deferrals by rule, entries.
 
     ``planned`` counts the customers whose wake-ups a new rulebook changed.
     """
@@ -63,6 +64,7 @@ class Tally(Struct):
     planned: int = 0
     messages: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
+    deferred: Counter[str] = field(default_factory=Counter)
     journeys: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
@@ -72,6 +74,7 @@ class Tally(Struct):
         self.planned += other.planned
         self.messages.update(other.messages)
         self.suppressed.update(other.suppressed)
+        self.deferred.update(other.deferred)
         self.journeys.update(other.journeys)
 
 
@@ -287,9 +290,9 @@ class _Passage:
         for decision in decided.events:
             if isinstance(decision.body, EnrolmentStarted):
                 self._worker.tally.journeys[decision.body.journey] += 1
-            elif isinstance(decision.body, MessageRequested):
-                last_word, customer = self._prepare(customer, stream, decision.body.message, now)
-                events.append(last_word)
+        for message in to_judge(customer, event, decided.events):
+            word, customer = self._prepare(customer, stream, message, now)
+            events.append(word)
         held.head = self._journal.append(
             self._changes, events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
         )
@@ -303,13 +306,15 @@ class _Passage:
         """Judge a requested message; gives the intent to send it or the reason not to, and folds it in."""
         worker = self._worker
         body, rendered = sending.prepare(customer, message, worker.rules, worker.templates)
-        cause = customer.messages[message].requested_version
+        cause = customer.messages[message].due_version
         event = Event(customer.version + 1, KIND_OF[type(body)], now, now, cause, body)
         customer = evolve(customer, event)
-        if isinstance(body, MessageSuppressed) or rendered is None:
+        if isinstance(body, MessageSuppressed):
             worker.tally.messages["suppressed"] += 1
-            worker.tally.suppressed[getattr(body, "rule", "")] += 1
-        else:
+            worker.tally.suppressed[body.rule] += 1
+        elif isinstance(body, MessageDeferred):
+            worker.tally.deferred[body.rule] += 1
+        elif rendered is not None:
             self._changes.outbox_added.append((message, stream))
             self._leaving.setdefault(stream, []).append(sending.outgoing(customer, message, rendered))
         return event, customer

@@ -14,6 +14,7 @@ from domain.customer import Customer
 from domain.errors import InputRefused, StoreCorrupt
 from domain.events import (
     MessageAccepted,
+    MessageDeferred,
     MessageRejected,
     MessageRequested,
     MessageSending,
@@ -22,7 +23,7 @@ from domain.events import (
     Values,
 )
 from domain.events import Outcome as OutcomeEvent
-from domain.policy import Forbidden
+from domain.judgement import Deferred, Forbidden
 from journeys.engine import hand_over as judged
 from journeys.rulebook import Rules
 from templates.model import Template
@@ -35,8 +36,8 @@ _URGENCY: dict[Purpose, int] = {"regulatory": 0, "service": 1, "care": 2, "marke
 
 def prepare(
     customer: Customer, message: str, rules: Rules, templates: Templates
-) -> tuple[MessageSending | MessageSuppressed, Rendered | None]:
-    """The last word on a requested message, on current state, and its content if it may leave."""
+) -> tuple[MessageSending | MessageDeferred | MessageSuppressed, Rendered | None]:
+    """The policy's word on a requested message, on current state, and its content if it may leave."""
     verdict = judged(customer, message, rules)
     request = customer.messages[message].request
     if isinstance(verdict, Forbidden):
@@ -44,6 +45,15 @@ def prepare(
             message=message, channel=verdict.channel, rule=verdict.rule, values=verdict.values
         )
         return suppressed, None
+    if isinstance(verdict, Deferred):
+        deferred = MessageDeferred(
+            message=message,
+            channel=verdict.channel,
+            until=verdict.until,
+            rule=verdict.rule,
+            values=verdict.values,
+        )
+        return deferred, None
     try:
         rendered = _render(request, verdict.channel, customer.language, templates)
     except InputRefused as error:

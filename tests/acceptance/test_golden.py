@@ -90,7 +90,7 @@ def test_the_same_life_has_the_same_history(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(LIVES))
 def test_a_fold_that_means_something_else_has_another_number(name: str, tmp_path: Path) -> None:
-    """Raise ``domain.customer.FOLD`` before the states of a golden life are written anew."""
+    """Raise ``domain.fold.FOLD`` before the states of a golden life are written anew."""
     known = json.loads((GOLDEN / f"{name}.state.json").read_text(encoding="utf-8"))
     assert known == state(name, tmp_path)
 

@@ -39,7 +39,7 @@ class ExpectedMessage(NamedTuple):
     journey: str
     template: str
     at: datetime
-    status: str
+    status: str  # marketing is suppressed for want of consent, and for everybody under 18
     moment: str  # birthday: "0"; maturity: days from maturity, "-30", "-7", "-1", "1"; else ""
     contract: str  # maturity: the loan's id; else ""
 
@@ -85,13 +85,12 @@ def expect(directory: Path, *, until: datetime, marketing_consent: bool) -> Expe
     if until.tzinfo is None:
         raise ValueError("until must be an aware datetime")
     customers = read_customers(directory)
-    marketing_status = "sent" if marketing_consent else "suppressed"
     due: list[ExpectedMessage | ExpectedTask] = []
     for customer in customers:
         due.extend(birthdays(customer, until))
         due.extend(maturities(customer))
-        due.extend(tier_upgrades(customer, marketing_status))
-        due.extend(win_backs(customer, marketing_status))
+        due.extend(tier_upgrades(customer, marketing_consent))
+        due.extend(win_backs(customer, marketing_consent))
     messages = [item for item in due if isinstance(item, ExpectedMessage) and item.at <= until]
     tasks = [item for item in due if isinstance(item, ExpectedTask) and item.at <= until]
     messages.sort(key=lambda m: (m.at, m.customer, m.journey, m.template, m.contract))
@@ -121,7 +120,7 @@ def maturities(customer: Customer) -> Iterator[ExpectedMessage]:
                 )
 
 
-def tier_upgrades(customer: Customer, status: str) -> Iterator[ExpectedMessage | ExpectedTask]:
+def tier_upgrades(customer: Customer, consent: bool) -> Iterator[ExpectedMessage | ExpectedTask]:
     """Three months in a row of growth above 20 %; entries are at least 365 local days apart."""
     last_entry: date | None = None
     for month in sorted(customer.balances):
@@ -130,8 +129,21 @@ def tier_upgrades(customer: Customer, status: str) -> Iterator[ExpectedMessage |
             continue
         last_entry = day
         at = instant(day, FACT_HOUR)
-        yield ExpectedMessage(customer.client_id, "tier-upgrade", "tier-course", at, status, "", "")
+        yield ExpectedMessage(
+            customer.client_id, "tier-upgrade", "tier-course", at, marketing(customer, day, consent), "", ""
+        )
         yield ExpectedTask(customer.client_id, "tier-upgrade", at)
+
+
+def marketing(customer: Customer, day: date, consent: bool) -> str:
+    """What becomes of a marketing message on this day."""
+    return "sent" if consent and not is_minor(customer, day) else "suppressed"
+
+
+def is_minor(customer: Customer, day: date) -> bool:
+    """Whether the 18th birthday is still to come; who was born on 29 February waits for 1 March."""
+    born = customer.born
+    return (day.year - born.year, day.month, day.day) < (18, born.month, born.day)
 
 
 def has_grown(customer: Customer, month: int) -> bool:
@@ -143,7 +155,7 @@ def has_grown(customer: Customer, month: int) -> bool:
     return balances[0] > 0 and all(after > before * TIER_GROWTH for before, after in pairwise(balances))
 
 
-def win_backs(customer: Customer, status: str) -> Iterator[ExpectedMessage | ExpectedTask]:
+def win_backs(customer: Customer, consent: bool) -> Iterator[ExpectedMessage | ExpectedTask]:
     """Each gap between days with transactions: survey, offer and call, as far as the gap reaches.
 
     A step whose day has a transaction is not taken: both are at noon, and the fact comes first.
@@ -155,9 +167,11 @@ def win_backs(customer: Customer, status: str) -> Iterator[ExpectedMessage | Exp
         who = customer.client_id
         if gap > WIN_BACK_SURVEY:
             at = instant(day + WIN_BACK_SURVEY, WIN_BACK_HOUR)
+            status = marketing(customer, day + WIN_BACK_SURVEY, consent)
             yield ExpectedMessage(who, "win-back", "win-back-survey", at, status, "", "")
         if gap > WIN_BACK_OFFER:
             at = instant(day + WIN_BACK_OFFER, WIN_BACK_HOUR)
+            status = marketing(customer, day + WIN_BACK_OFFER, consent)
             yield ExpectedMessage(who, "win-back", "win-back-offer", at, status, "", "")
         if gap > WIN_BACK_CALL:
             yield ExpectedTask(who, "win-back", instant(day + WIN_BACK_CALL, WIN_BACK_HOUR))

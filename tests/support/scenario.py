@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from channels.base import Accepted
 from domain.catalogue import FACTS, Envelope, Fact, rank_of
-from domain.customer import Customer, evolve
+from domain.customer import Customer
 from domain.events import (
     KIND_OF,
     Body,
@@ -19,7 +19,8 @@ from domain.events import (
     TaskCreated,
     TimerFired,
 )
-from journeys.engine import decide
+from domain.fold import evolve
+from journeys.engine import decide, to_judge
 from journeys.rulebook import Rulebook, Rules
 from tidings.documents import mark_of, shipped
 from tidings.sending import outcome_event, prepare
@@ -115,23 +116,26 @@ class Scenario:
         decided = decide(evolve(self.customer, event), event, self.rules, now)
         self.history.extend(decided.events)
         self.customer = decided.customer
-        self._hand_over(decided.events, now)
+        self._hand_over(to_judge(self.customer, event, decided.events), now)
 
-    def _hand_over(self, decided: Sequence[Event], now: datetime) -> None:
-        """What the worker does: judge every request first, then record the provider's answers."""
+    def _hand_over(self, due: Sequence[str], now: datetime) -> None:
+        """What the worker does: judge every message that is due first, then record the provider's answers."""
         intents = [
-            self._record(prepare(self.customer, event.body.message, self.rules, TEMPLATES)[0], now, event)
-            for event in decided
-            if isinstance(event.body, MessageRequested)
+            self._record(
+                prepare(self.customer, message, self.rules, TEMPLATES)[0],
+                now,
+                self.customer.messages[message].due_version,
+            )
+            for message in due
         ]
         for intent in intents:
             if isinstance(intent.body, MessageSending):
                 answer = outcome_event(intent.body.message, Accepted(intent.body.message))
-                self._record(answer, now, intent)
+                self._record(answer, now, intent.version)
 
-    def _record(self, body: Body, now: datetime, cause: Event) -> Event:
+    def _record(self, body: Body, now: datetime, cause: int) -> Event:
         version = self.customer.version + 1
-        event = Event(version, KIND_OF[type(body)], now, now, cause.version, body)
+        event = Event(version, KIND_OF[type(body)], now, now, cause, body)
         self.history.append(event)
         self.customer = evolve(self.customer, event)
         return event

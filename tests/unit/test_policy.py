@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalogue import ChannelName, Purpose
+from domain.catalogue import Purpose
 from domain.consent import Word, latest_word, remember
 from domain.customer import Customer
-from domain.policy import Allowed, Forbidden, judge
+from domain.judgement import Allowed, Forbidden, Verdict, judge
+from support.messages import asked
 from support.scenario import SHIPPED_RULES
 
 POLICY = SHIPPED_RULES.policy
 NOW = datetime(2026, 5, 3, tzinfo=UTC)
-ALL: tuple[ChannelName, ...] = ("email", "sms", "push")
+NOON = NOW + timedelta(hours=12)
 REACHED = Customer(
     "c-1", registered_at=NOW, addresses={"email": "a@example.com", "sms": "+420601000001", "push": "d"}
 )
@@ -24,8 +25,8 @@ def word(granted: bool, *, channel: str = "*", topic: str = "*", days: int = 0, 
     return Word("marketing", channel, topic, granted, NOW + timedelta(days=days), "form", version)
 
 
-def told(customer: Customer, purpose: Purpose = "marketing") -> Allowed | Forbidden:
-    return judge(POLICY, customer, purpose=purpose, topic="offers", channels=ALL)
+def told(customer: Customer, purpose: Purpose = "marketing") -> Verdict:
+    return judge(POLICY, customer, asked(purpose, at=NOON), now=NOON)
 
 
 def knowing(**changes: object) -> Customer:

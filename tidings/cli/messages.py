@@ -9,7 +9,7 @@ from stores.projections import LedgerEntry
 from tidings.bootstrap import bootstrap
 from tidings.cli.terminal import Terminal, common_options, shown
 
-STATUSES = ("requested", "sending", "accepted", "rejected", "unknown", "suppressed")
+STATUSES = ("requested", "deferred", "sending", "accepted", "rejected", "unknown", "suppressed")
 
 
 @click.command("messages")

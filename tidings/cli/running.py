@@ -159,6 +159,7 @@ def show(terminal: Terminal, tally: Tally) -> None:
     for code, counts in (
         ("run.messages", tally.messages),
         ("run.suppressed", tally.suppressed),
+        ("run.deferred", tally.deferred),
         ("run.journeys", tally.journeys),
     ):
         if counts:

@@ -69,6 +69,8 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
     told = [wording.tell(f"why.{explanation.status}", values)]
     if explanation.rule is not None:
         told.append(wording.tell(f"rule.{explanation.rule}", {**explanation.values, **values}))
+        if "free_at" in explanation.values:
+            told.append(wording.tell("why.too_late", explanation.values))
     for link in _without_detours(explanation.chain):
         at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
         told += _cause(link, wording, {**values, **link.values, "at": at})

@@ -16,6 +16,8 @@ from journeys.rulebook import Rulebook, Rules
 from support.bank import Bank
 from support.facts import at, balance, erased, granted, moved, paid, registered, withdrawn
 from support.scenario import SHIPPED_RULEBOOK, NotSent, Scenario, Sent, envelope
+from tidings.cli.why import explanation_of, sentences
+from tidings.wording import Wording
 
 MORNING = at("2026-01-05 10:00")
 NIGHT = at("2026-01-05 22:30")
@@ -241,6 +243,12 @@ def test_a_store_puts_off_judges_again_and_verifies(tmp_path: Path) -> None:
     assert dict(tally.deferred) == {"quiet_hours": 1}
     (waiting,) = bank.tidings.ledger.messages(journey="tier-upgrade")
     assert (waiting.status, waiting.reason) == ("deferred", "quiet_hours")
+    told = sentences(explanation_of(bank.tidings, waiting.id), Wording("en"))
+    assert told[1] == 'Rule "quiet hours": it was the time night where the customer lives (Europe/Prague).'
+    assert (
+        told[-1]
+        == "At 2026-04-28 21:00 UTC the message was put off until 2026-04-29 06:00 UTC (quiet hours)."
+    )
     bank.run(at("2026-05-10 12:00"))
     (sent,) = bank.tidings.ledger.messages(journey="tier-upgrade")
     assert (sent.status, sent.reason) == ("accepted", None)

@@ -96,7 +96,11 @@ def _summary(terminal: Terminal, tidings: Tidings, entries: list[LedgerEntry]) -
     terminal.write(wording.tell("demo.sent"), style="bold")
     rows = [(journey, wording.tell(channel), number) for (journey, channel), number in sorted(sent.items())]
     terminal.table("demo", ["programme", "channel", "number"], rows)
-    kept = Counter((e.journey, e.reason or e.status) for e in entries if e.status != "accepted")
+    kept = Counter(
+        (e.journey, e.status if e.status == "deferred" else e.reason or e.status)
+        for e in entries
+        if e.status != "accepted"
+    )
     terminal.write()
     terminal.write(wording.tell("demo.not_sent"), style="bold")
     rows = [(journey, wording.tell(reason), number) for (journey, reason), number in sorted(kept.items())]

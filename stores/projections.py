@@ -26,7 +26,7 @@ from domain.events import (
     status_of,
 )
 from stores.database import customer_partitions, reading, writing
-from stores.dialect import keep, lock, run, update, upsert
+from stores.dialect import keep, lock, rows, update, upsert
 from stores.schema import events, messages, partitions, projections, streams, tasks
 
 _NAME = "ledger"
@@ -76,11 +76,22 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def catch_up(self) -> None:
-        """Take in what was recorded since the last time, one transaction for each chunk."""
+    def catch_up(self, *, share: tuple[int, int] = (0, 1)) -> None:
+        """Take in what was recorded since the last time, one transaction for each chunk.
+
+        ``share`` is the number, from 0, of one of several who do this together, and how many they are: each
+        begins elsewhere, and leaves out what another has done.
+        """
+        number, of = share
         with reading(self._engine) as connection:
-            behind = list(_behind(connection, customer_partitions(connection)))
-        for partition, done, last in behind:
+            partitions = customer_partitions(connection)
+        start = len(partitions) * number // of
+        for partition in partitions[start:] + partitions[:start]:
+            with reading(self._engine) as connection:
+                behind = next(_behind(connection, [partition]), None)
+            if behind is None:
+                continue
+            _, done, last = behind
             for _ in self._catch_up(partition, done, last):
                 pass
 
@@ -106,11 +117,16 @@ class Ledger:
         """Take in the events after ``done`` up to ``last`` in chunks; gives the number of each."""
         for first in range(done, last, _CHUNK):
             upto = min(first + _CHUNK, last)
+            # Events never change: reading them needs no turn at writing.
+            with reading(self._engine) as connection:
+                due = _taken_in(connection, partition) == first
+                stretch = _gathered(connection, partition, first, upto) if due else _Stretch()
             with writing(self._engine) as connection:
                 # Somebody else may be catching up, or have done so since: one at a time, and once.
                 lock(connection, partition)
-                if _taken_in(connection, partition) == first:
-                    _project(connection, partition, first, upto)
+                if due and _taken_in(connection, partition) == first:
+                    stretch.take_in(connection)
+                    upsert(connection, projections, [(partition, _NAME, upto)])
             yield upto - first
 
     def messages(
@@ -211,34 +227,41 @@ def _taken_in(connection: Connection, partition: int) -> int:
     return connection.execute(query).scalar() or 0
 
 
-def _project(connection: Connection, partition: int, after: int, upto: int) -> None:
-    """Take in the events of a stretch: what begins in it is added, what began before is changed."""
+class _Stretch(Struct):
+    """What the events of a stretch say: rows of what begins in it, and changes of what began before."""
+
+    messages: list[tuple[object, ...]] = []
+    tasks: list[tuple[object, ...]] = []
+    changes: list[tuple[object, ...]] = []
+
+    def take_in(self, connection: Connection) -> None:
+        keep(connection, messages, self.messages)
+        keep(connection, tasks, self.tasks)
+        update(connection, messages, _CHANGED, self.changes)
+
+
+def _gathered(connection: Connection, partition: int, after: int, upto: int) -> _Stretch:
     requested: dict[str, dict[str, object]] = {}
     changed: dict[str, dict[str, object]] = {}
-    created: list[tuple[object, ...]] = []
-    rows = run(connection, _SELECT, partition=partition, after=after, upto=upto)
-    for stream, kind, at, stored in rows:
+    stretch = _Stretch()
+    for stream, kind, at, stored in rows(connection, _SELECT, partition=partition, after=after, upto=upto):
         body = decode_body(kind, stored)
         match body:
             case MessageRequested():
                 requested[body.message] = _requested(partition, stream, at, body)
             case TaskCreated():
-                created.append(_created(partition, stream, at, body))
+                stretch.tasks.append(_created(partition, stream, at, body))
             case TaskSuppressed():
                 pass
             case _:
                 message = str(getattr(body, "message", ""))
                 entry = requested.get(message) or changed.setdefault(message, {})
                 entry.update(_change(kind, at, body))
-    keep(
-        connection, messages, [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
-    )
-    keep(connection, tasks, created)
-    changes = [
+    stretch.messages = [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
+    stretch.changes = [
         (partition, message, *(entry.get(name) for name in _CHANGED)) for message, entry in changed.items()
     ]
-    update(connection, messages, _CHANGED, changes)
-    upsert(connection, projections, [(partition, _NAME, upto)])
+    return stretch
 
 
 def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> dict[str, object]:

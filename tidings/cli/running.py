@@ -142,7 +142,9 @@ def _share(
 ) -> Tally:
     tidings = opener(settings)
     try:
-        return _worked_off(tidings, until, since, advance, join=True, first=number, workers=workers)
+        tally = _worked_off(tidings, until, since, advance, join=True, first=number, workers=workers)
+        tidings.ledger.catch_up(share=(number, workers))
+        return tally
     finally:
         tidings.engine.dispose()
 

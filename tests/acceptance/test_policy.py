@@ -11,7 +11,7 @@ from domain.caps import Cap
 from domain.catalogue import Envelope, Fact
 from domain.events import MessageDeferred, MessageRequested, MessageSending, MessageSuppressed
 from domain.policy import ControlGroup
-from journeys.definition import End, EnterOnFact, Goal, Journey, Send, Step, Wait
+from journeys.definition import End, EnterOnBirthday, EnterOnFact, Goal, Journey, Send, Step, Wait
 from journeys.rulebook import Rulebook, Rules
 from support.bank import Bank
 from support.facts import at, balance, erased, granted, moved, paid, registered, withdrawn
@@ -272,4 +272,18 @@ def test_what_a_provider_refused_does_not_count_under_a_cap(tmp_path: Path) -> N
     assert bank.take(told).refused == []
     bank.run(at("2026-02-01 12:00"))
     assert [message.status for message in bank.ledger()] == ["rejected"] * 5
+    assert bank.verify().findings == []
+
+
+def test_what_was_put_off_leaves_though_other_rules_come_into_force_meanwhile(tmp_path: Path) -> None:
+    bank = Bank(tmp_path)
+    bank.publish(asks())
+    told = [envelope("c-1", MORNING, fact) for fact in (registered(), granted())]
+    bank.take([*told, Envelope("x.ask/1", "c-1", NIGHT, ask())])
+    bank.run(NIGHT)
+    bank.publish(asks("birthdays", enter=EnterOnBirthday(at="10:00")), asks(version=2, on="x.other/1"))
+    bank.run(at("2026-01-10 12:00"))
+    (message,) = bank.ledger()
+    assert (message.status, message.version) == ("accepted", 1)
+    assert message.sent_at == int(NEXT_MORNING.timestamp() * 1_000_000)
     assert bank.verify().findings == []

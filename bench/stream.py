@@ -26,7 +26,7 @@ from stores.database import connect
 from stores.inbox import Told
 from tidings.authoring import publish
 from tidings.bootstrap import bootstrap, wall_clock
-from tidings.documents import Shipped, shipped
+from tidings.documents import Documents, shipped
 from tidings.settings import Settings
 
 TICK_SECONDS = 0.05
@@ -67,7 +67,7 @@ def prepare(url: str, customers: int) -> None:
     engine = connect(url)
     documents = shipped()
     journeys = [_speaking("service"), _speaking("marketing")]
-    publish(engine, Shipped(journeys, documents.templates, documents.policy), at=wall_clock())
+    publish(engine, Documents(journeys, documents.templates, documents.policy), at=wall_clock())
     engine.dispose()
     tidings = bootstrap(Settings(url))
     told = [Told(fact, "bench") for number in range(customers) for fact in _registered(number)]

@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: facts, events, the journey language, the policy.
+"""Writes the reference pages that follow from the code: facts, events, journeys, policy, calendars.
 
 From the project's root: ``python docs/generate_reference.py`` writes them, with ``--check`` it writes nothing
 and exits 1 naming each page that no longer says what the code says.
@@ -14,13 +14,15 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec import inspect as shape
 
+from domain.calendars import Calendar, Holiday, WorkingDays
 from domain.caps import Cap
 from domain.catalogue import FACTS, CustomFact, Fact
 from domain.events import EVENTS, Event, is_input
+from domain.lunar import LunarMonths
 from domain.policy import AgeLimit, ControlGroup, Policy
 from domain.quiet import QuietHours
 from journeys import definition
-from journeys.definition import Case, Condition, Enter, Goal, Journey, Reentry, Step, entry_values
+from journeys.definition import Case, Condition, Enter, Goal, Journey, Moved, Reentry, Step, entry_values
 from journeys.rulebook import CUSTOMER_VARIABLES
 
 FOLDER = Path(__file__).parent / "reference"
@@ -52,6 +54,7 @@ _TOGETHER_INTRO = """
 Besides the shape, validation requires that
 
 - each fact that is named exists, or is a bank's own (`x.<name>/<version>`);
+- a calendar exists, with lunar months for a birthday and working days to move by;
 - step names differ, and every `next`, `otherwise` and case leads to a step;
 - every step can be reached, and none can come round to itself;
 - an `entry_value` is one of those that the entry gives;
@@ -74,6 +77,14 @@ that moment. If that moment comes after the message makes sense, it is not sent,
 most time.
 """
 
+_CALENDARS_INTRO = """
+A calendar is one YAML document: working days of a country, or lunar months, or both. Fields that are not on
+this page are refused. The shipped ones lie in `journeys/library/calendars/`: `cn` (mainland China), `cz`
+(Czechia), `gb-eng` (England and Wales), `lunar`. A journey names one in its entry
+([journeys.md](journeys.md#entries)), and
+the newest published counts. What is decided follows from the rulebook, which holds calendars in full.
+"""
+
 # What a text's pattern means, where the pattern alone would be no help.
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
@@ -85,11 +96,15 @@ _FAMILIES: dict[object, str] = {
     **dict.fromkeys(get_args(Step), "[step](#steps)"),
     Case: "[case](#case)",
     Reentry: "[reentry](#reentry)",
+    Moved: "[moved](#moved)",
     Goal: "[goal](#goal)",
     QuietHours: "[quiet hours](#quiethours)",
     Cap: "[cap](#cap)",
     AgeLimit: "[age limit](#agelimit)",
     ControlGroup: "[control group](#controlgroup)",
+    WorkingDays: "[working days](#workingdays)",
+    Holiday: "[holiday](#holiday)",
+    LunarMonths: "[lunar months](#lunarmonths)",
 }
 
 
@@ -100,6 +115,7 @@ def pages() -> dict[str, str]:
         "events.md": events_page(),
         "journeys.md": journeys_page(),
         "policy.md": policy_page(),
+        "calendars.md": calendars_page(),
     }
 
 
@@ -134,6 +150,7 @@ def journeys_page() -> str:
     for entry in get_args(Enter):
         values = ", ".join(f"`{name}`" for name in _values_of(entry))
         parts.append(_section(_tag(entry), entry, level=3) + f"\nSteps and templates may use: {values}.\n")
+    parts.append(_section("Moved", Moved, level=3))
     parts.append("## Steps\n")
     parts += [_section(_tag(step), step, level=3) for step in get_args(Step)]
     parts.append(_section("Case", Case, level=3))
@@ -148,6 +165,13 @@ def policy_page() -> str:
     """The policy document and its parts."""
     parts = [_head("Policy", _POLICY_INTRO), _section("The document", Policy)]
     parts += [_section(kind.__name__, kind) for kind in (QuietHours, Cap, AgeLimit, ControlGroup)]
+    return "\n".join(parts)
+
+
+def calendars_page() -> str:
+    """The calendar document and its parts."""
+    parts = [_head("Calendars", _CALENDARS_INTRO), _section("The document", Calendar)]
+    parts += [_section(kind.__name__, kind) for kind in (WorkingDays, Holiday, LunarMonths)]
     return "\n".join(parts)
 
 

@@ -3,6 +3,7 @@
 TidingsError
 ├── InputRefused     a file or document that cannot be taken; mend it and try again
 ├── NotFound         a name that nobody knows; ``near`` holds similar ones
+├── NotCovered       a calendar does not reach so far; a newer version of it may
 ├── StoreUnusable    the store is missing, locked, read-only, full, foreign or of another version
 ├── LeaseLost        another worker owns the partition now; stop, nothing of yours was written
 └── StoreCorrupt     what was read cannot be what was written; run ``tidings audit verify``
@@ -44,6 +45,10 @@ class NotFound(TidingsError):
     def __init__(self, code: str, *, near: Sequence[str] = (), **values: object) -> None:
         super().__init__(code, **values)
         self.near = tuple(near)
+
+
+class NotCovered(TidingsError):
+    """The calendar knows nothing of that year; the values name the first and last that it knows."""
 
 
 class StoreUnusable(TidingsError):

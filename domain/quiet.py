@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from domain.catalogue import ChannelName, Purpose
-from domain.clock import zone_of
+from domain.clock import WEEKDAYS, Weekday, zone_of
 
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WallClock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-_WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
 # More windows than this in a row, without a moment between them, leave no moment at all.
 _MOST_IN_A_ROW = 400
@@ -53,7 +51,7 @@ class QuietHours(
         begins, ends = _time(self.begins), _time(self.to)
         overnight = ends <= begins
         for day in (wall.date() - _DAY, wall.date()) if overnight else (wall.date(),):
-            if self.days and _WEEKDAYS[day.weekday()] not in self.days:
+            if self.days and WEEKDAYS[day.weekday()] not in self.days:
                 continue
             over = datetime.combine(day + _DAY if overnight else day, ends)
             if datetime.combine(day, begins) <= wall < over:

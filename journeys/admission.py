@@ -4,27 +4,31 @@ A plan is worked out from the customer's state alone, so planning twice changes 
 """
 
 import re
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 
 import msgspec
 
+from domain.calendars import Calendar
 from domain.catalogue import Fact
 from domain.clock import at_local, first_at_local, local_day, next_anniversary
 from domain.customer import Customer
 from domain.enrolment import enrolment_id
 from domain.events import Values
+from domain.lunar import LunarMonths
 from journeys.definition import (
     EnterOnBirthday,
     EnterOnMaturity,
     EnterOnSilence,
     Journey,
+    Moved,
     time_of,
 )
 
 _INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]+\+00:00")
 _MATURITY = "enter:{journey}:{holding}:{offset}"
 Plan = dict[str, datetime]
+Calendars = Mapping[str, Calendar]
 
 
 def entry_timer(journey: str) -> str:
@@ -38,23 +42,35 @@ def journey_of_timer(timer: str) -> str | None:
     return parts[1] if parts[0] == "enter" else None
 
 
-def birthday_plan(customer: Customer, journey: Journey, *, now: datetime) -> Plan:
-    """The next birthday, not before ``now``."""
+def birthday_plan(customer: Customer, journey: Journey, *, calendars: Calendars, now: datetime) -> Plan:
+    """The next birthday, not before ``now``; {} where its calendar knows no next one."""
     enter = journey.enter
     assert isinstance(enter, EnterOnBirthday)  # noqa: S101 - the rulebook's index holds no other
     if customer.birth_date is None:
         return {}
-    due_at = next_anniversary(
-        customer.birth_date,
-        not_before=now,
-        at=time_of(enter.at),
-        zone=customer.zone,
-        leap_day=enter.leap_day,
-    )
-    return {entry_timer(journey.journey): due_at}
+    born, at, zone = customer.birth_date, time_of(enter.at), customer.zone
+    due_at: datetime | None
+    if enter.calendar is None:
+        due_at = next_anniversary(born, not_before=now, at=at, zone=zone, leap_day=enter.leap_day)
+    else:
+        lunar, rule = _lunar(enter, calendars), enter.leap_month
+        due_at = (
+            lunar.next_birthday(born, not_before=now, at=at, zone=zone, leap_month=rule) if lunar else None
+        )
+    return {entry_timer(journey.journey): due_at} if due_at else {}
 
 
-def maturity_plan(customer: Customer, journey: Journey, *, now: datetime) -> Plan:
+def birthday_entry(
+    born: date, enter: EnterOnBirthday, today: date, *, calendars: Calendars
+) -> tuple[str, Values]:
+    """Key and values of the enrolment that a birthday starts; years are those of its calendar."""
+    lunar = _lunar(enter, calendars)
+    if lunar and lunar.covers(born) and lunar.covers(today):
+        return today.isoformat(), {"age": lunar.age_on(born, today)}
+    return today.isoformat(), {"age": today.year - born.year}
+
+
+def maturity_plan(customer: Customer, journey: Journey, *, calendars: Calendars, now: datetime) -> Plan:
     """Every moment around a contract's last day that is still ahead, for all contracts."""
     enter = journey.enter
     assert isinstance(enter, EnterOnMaturity)  # noqa: S101 - the rulebook's index holds no other
@@ -63,7 +79,7 @@ def maturity_plan(customer: Customer, journey: Journey, *, now: datetime) -> Pla
         if holding.kind not in enter.kinds or holding.matures_on is None:
             continue
         for offset in enter.offsets:
-            day = holding.matures_on + timedelta(days=offset)
+            day = _moved(holding.matures_on + timedelta(days=offset), enter.moved, calendars)
             due_at = at_local(day, time_of(enter.at), customer.zone)
             if due_at >= now:
                 plan[_MATURITY.format(journey=journey.journey, holding=name, offset=offset)] = due_at
@@ -141,3 +157,18 @@ def refusals(
                 "days_required": journey.reentry.after_days,
             },
         )
+
+
+def _lunar(enter: EnterOnBirthday, calendars: Calendars) -> LunarMonths | None:
+    calendar = calendars.get(enter.calendar) if enter.calendar else None
+    return calendar.lunar if calendar else None
+
+
+def _moved(day: date, moved: Moved | None, calendars: Calendars) -> date:
+    calendar = calendars.get(moved.calendar) if moved else None
+    if moved is None or calendar is None or calendar.working is None:
+        return day
+    # A contract may mature years after the last that is decreed: a provisional day is mended by adoption.
+    if moved.to == "before":
+        return calendar.working.on_or_before(day, beyond="weekday")
+    return calendar.working.on_or_after(day, beyond="weekday")

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from domain.catalogue import ChannelName, HoldingKind, Purpose
 from domain.clock import LeapDayRule
+from domain.lunar import LeapMonthRule
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Days = Annotated[int, Meta(ge=0, le=3660)]
@@ -68,6 +69,17 @@ class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
 Condition = All | Any | Not | EntryValue | AssetsGrew
 
 
+class Moved(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A day that is not worked, as ``calendar`` says, moves to the next working day or the last before it.
+
+    In years that the calendar does not know yet every day is worked that is no weekend. What was planned so
+    moves again when a version that knows the year is published.
+    """
+
+    calendar: Name
+    to: Literal["before", "after"]
+
+
 class _Enter(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="by"
 ):
@@ -75,18 +87,30 @@ class _Enter(
 
 
 class EnterOnBirthday(_Enter, tag="birthday", frozen=True, kw_only=True):
-    """Every year at ``at`` on the customer's birthday; ``leap_day`` rules 29 February in common years."""
+    """Every year at ``at`` on the customer's birthday; ``leap_day`` rules 29 February in common years.
+
+    With a ``calendar`` that has lunar months it is the lunar birthday, worked out from the birth date. Born
+    in a leap month: ``leap-else-plain`` keeps it in that leap month in years that have it and else in the
+    plain month of its number, ``plain`` in the plain month always. Born on day 30: on the 29th in months that
+    end with it. Nobody enters outside the calendar's years.
+    """
 
     at: LocalTime
     leap_day: LeapDayRule = "feb-28"
+    calendar: Name | None = None
+    leap_month: LeapMonthRule = "leap-else-plain"
 
 
 class EnterOnMaturity(_Enter, tag="maturity", frozen=True, kw_only=True):
-    """At ``at``, ``offsets`` days from the day on which a contract of one of ``kinds`` matures."""
+    """At ``at``, ``offsets`` days from the day on which a contract of one of ``kinds`` matures.
+
+    ``moved`` brings what falls on a day that is not worked to a working day.
+    """
 
     kinds: Annotated[tuple[HoldingKind, ...], Meta(min_length=1)]
     offsets: Annotated[tuple[Annotated[int, Meta(ge=-366, le=366)], ...], Meta(min_length=1)]
     at: LocalTime
+    moved: Moved | None = None
 
 
 class EnterOnFact(_Enter, tag="fact", frozen=True, kw_only=True):
@@ -209,6 +233,15 @@ def followers(step: Step) -> tuple[str, ...]:
             return ()
         case _:
             return (step.next,)
+
+
+def calendars_of(enter: Enter) -> tuple[str, ...]:
+    """The names of the calendars by which such an entry's days are worked out."""
+    match enter:
+        case EnterOnBirthday(calendar=str(name)) | EnterOnMaturity(moved=Moved(calendar=name)):
+            return (name,)
+        case _:
+            return ()
 
 
 def entry_values(enter: Enter) -> tuple[str, ...]:

@@ -118,10 +118,10 @@ class _Turn:
         body = self.cause.body
         if isinstance(body, PERSON_FACTS):
             for journey in rules.birthdays:
-                self._plan(planning.birthdays(self.customer, journey, now=self.now))
+                self._plan(planning.birthdays(self.customer, journey, rules, now=self.now))
         if isinstance(body, PERSON_FACTS + HOLDING_FACTS):
             for journey in rules.maturities:
-                self._plan(planning.maturities(self.customer, journey, now=self.now))
+                self._plan(planning.maturities(self.customer, journey, rules, now=self.now))
         silences = rules.silences.get(kind, ())
         if isinstance(body, facts.CustomerRegistered):
             silences = tuple(journey for group in rules.silences.values() for journey in group)
@@ -187,8 +187,8 @@ class _Turn:
         # A wake-up that another version planned, with another way to enter, starts nothing.
         simple = timer == admission.entry_timer(name)
         match journey.enter:
-            case EnterOnBirthday() if simple:
-                self._enter_on_birthday(journey)
+            case EnterOnBirthday() as enter if simple:
+                self._enter_on_birthday(journey, enter)
             case EnterOnMaturity() if not simple:
                 entry = admission.maturity_entry(self.customer, timer)
                 if entry is not None:
@@ -198,13 +198,14 @@ class _Turn:
             case _:
                 pass
 
-    def _enter_on_birthday(self, journey: Journey) -> None:
-        birth_date = self.customer.birth_date
+    def _enter_on_birthday(self, journey: Journey, enter: EnterOnBirthday) -> None:
+        birth_date, calendars = self.customer.birth_date, self.rules.calendars
         if birth_date is not None:
             today = local_day(self.now, self.customer.zone)
-            self._enter(journey, key=today.isoformat(), entry={"age": today.year - birth_date.year})
+            key, entry = admission.birthday_entry(birth_date, enter, today, calendars=calendars)
+            self._enter(journey, key=key, entry=entry)
         later = self.now + timedelta(microseconds=1)
-        if plan := admission.birthday_plan(self.customer, journey, now=later):
+        if plan := admission.birthday_plan(self.customer, journey, calendars=calendars, now=later):
             self.record(events.TimersPlanned(due=plan, reason="birthday"))
 
     def _enter_on_silence(self, journey: Journey) -> None:

@@ -5,6 +5,7 @@ Pure. A decision is given only where something changes, so that what is planned 
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from domain.clock import first_at_local
@@ -22,14 +23,16 @@ from journeys.definition import (
 from journeys.rulebook import Rules
 
 
-def birthdays(customer: Customer, journey: Journey, *, now: datetime) -> TimersPlanned | None:
+def birthdays(customer: Customer, journey: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
     """What brings the journey's wake-up to the customer's next birthday."""
-    return _brought(customer, journey, admission.birthday_plan, now=now, reason="birthday")
+    plan_of = partial(admission.birthday_plan, calendars=rules.calendars)
+    return _brought(customer, journey, plan_of, now=now, reason="birthday")
 
 
-def maturities(customer: Customer, journey: Journey, *, now: datetime) -> TimersPlanned | None:
+def maturities(customer: Customer, journey: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
     """What brings the journey's wake-ups to the moments around the customer's contracts."""
-    return _brought(customer, journey, admission.maturity_plan, now=now, reason="maturity")
+    plan_of = partial(admission.maturity_plan, calendars=rules.calendars)
+    return _brought(customer, journey, plan_of, now=now, reason="maturity")
 
 
 def silence(customer: Customer, journey: Journey, *, now: datetime) -> TimersPlanned | None:
@@ -65,7 +68,7 @@ def adopted(customer: Customer, rules: Rules, *, now: datetime) -> Iterator[Time
     pending = _entries(customer)
     for name in sorted(pending.keys() | rules.timed.keys()):
         known = pending.get(name, {})
-        reason, wanted = _wanted(customer, rules.journeys.get(name), known, now=now)
+        reason, wanted = _wanted(customer, rules.journeys.get(name), rules, known, now=now)
         if plan := _change(known, wanted, reason=reason):
             yield plan
 
@@ -81,16 +84,18 @@ def _entries(customer: Customer) -> dict[str, admission.Plan]:
 
 
 def _wanted(
-    customer: Customer, journey: Journey | None, pending: admission.Plan, *, now: datetime
+    customer: Customer, journey: Journey | None, rules: Rules, pending: admission.Plan, *, now: datetime
 ) -> tuple[str, admission.Plan]:
     """The reason for a plan, and the wake-ups that the journey should have."""
     if journey is None:
         return "replaced", {}
     match journey.enter:
         case EnterOnBirthday():
-            return "birthday", _ahead(customer, journey, admission.birthday_plan, pending, now=now)
+            plan_of = partial(admission.birthday_plan, calendars=rules.calendars)
+            return "birthday", _ahead(customer, journey, plan_of, pending, now=now)
         case EnterOnMaturity():
-            return "maturity", _ahead(customer, journey, admission.maturity_plan, pending, now=now)
+            plan_of = partial(admission.maturity_plan, calendars=rules.calendars)
+            return "maturity", _ahead(customer, journey, plan_of, pending, now=now)
         case EnterOnSilence() as enter:
             return "silence", _silence_ahead(customer, journey, enter, pending, now=now)
         case EnterOnFact():

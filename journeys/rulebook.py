@@ -7,6 +7,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
+from domain.calendars import Calendar
 from domain.policy import Policy
 from journeys.admission import entry_timer
 from journeys.definition import (
@@ -15,6 +16,7 @@ from journeys.definition import (
     EnterOnMaturity,
     EnterOnSilence,
     Journey,
+    calendars_of,
 )
 
 ENGINE_VERSION = 1
@@ -41,6 +43,7 @@ class Rulebook(Struct, frozen=True, kw_only=True):
     journeys: tuple[Journey, ...]
     templates: tuple[TemplateMark, ...]
     policy: Policy
+    calendars: tuple[Calendar, ...] = ()
 
 
 def canonical(document: Struct) -> bytes:
@@ -56,9 +59,9 @@ def digest(document: Struct) -> str:
 class Rules:
     """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
 
-    ``journeys`` and ``templates`` are those in force by name, ``versions`` all journeys ever published.
-    ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups that a fact
-    of each kind sets unless they are pending.
+    ``journeys``, ``templates`` and ``calendars`` are those in force by name, ``versions`` all journeys ever
+    published. ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups
+    that a fact of each kind sets unless they are pending.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -68,6 +71,7 @@ class Rules:
         self.versions = {(journey.journey, journey.version): journey for journey in rulebook.journeys}
         self.journeys = _in_force(rulebook.journeys)
         self.templates = {mark.template: mark for mark in sorted(rulebook.templates, key=_by_version)}
+        self.calendars = {c.calendar: c for c in sorted(rulebook.calendars, key=lambda c: c.version)}
         self.goal_facts = frozenset(j.goal.fact for j in rulebook.journeys if j.goal)
         self.fact_entries: dict[str, tuple[Journey, ...]] = {}
         self.silences: dict[str, tuple[Journey, ...]] = {}
@@ -84,10 +88,13 @@ class Rules:
     def plans_like(self, other: "Rules") -> bool:
         """Whether both ask for the same wake-ups of everybody."""
         mine, theirs = (
-            (rules.rulebook.engine, {name: journey.enter for name, journey in rules.timed.items()})
+            (rules.rulebook.engine, {n: (j.enter, rules._calendars_of(j)) for n, j in rules.timed.items()})
             for rules in (self, other)
         )
         return mine == theirs
+
+    def _calendars_of(self, journey: Journey) -> list[Calendar | None]:
+        return [self.calendars.get(name) for name in calendars_of(journey.enter)]
 
     def _index(self, journey: Journey) -> None:
         match journey.enter:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from domain.calendars import Calendar
 from domain.catalogue import FACTS, fact_type
 from journeys.definition import (
     All,
@@ -15,10 +16,13 @@ from journeys.definition import (
     AssetsGrew,
     Branch,
     Condition,
+    EnterOnBirthday,
     EnterOnFact,
+    EnterOnMaturity,
     EnterOnSilence,
     EntryValue,
     Journey,
+    Moved,
     Not,
     Send,
     entry_values,
@@ -37,10 +41,13 @@ class Problem(Struct, frozen=True):
     values: dict[str, str] = {}
 
 
-def problems(journey: Journey, templates: Mapping[str, TemplateMark]) -> list[Problem]:
+def problems(
+    journey: Journey, templates: Mapping[str, TemplateMark], calendars: Mapping[str, Calendar]
+) -> list[Problem]:
     """All faults of the journey, in the order of the document; none means that it may be published."""
     found = [
         *_of_facts(journey),
+        *_of_calendars(journey, calendars),
         *_of_ids(journey),
         *_of_ways(journey),
         *_of_rounds(journey),
@@ -64,6 +71,21 @@ def _of_facts(journey: Journey) -> Iterator[Problem]:
     for path, fact in named.items():
         if fact_type(fact) is None:
             yield Problem("journey.unknown_fact", path, {"found": fact, "expected": ", ".join(sorted(FACTS))})
+
+
+def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
+    """Calendars that do not exist, or lack the part that the entry needs."""
+    path: Path = ("enter", "calendar")
+    match journey.enter:
+        case EnterOnBirthday(calendar=str(name)):
+            fit = [known.calendar for known in calendars.values() if known.lunar]
+        case EnterOnMaturity(moved=Moved(calendar=name)):
+            path = ("enter", "moved", "calendar")
+            fit = [known.calendar for known in calendars.values() if known.working]
+        case _:
+            return
+    if name not in fit:
+        yield Problem("journey.unknown_calendar", path, {"found": name, "expected": ", ".join(sorted(fit))})
 
 
 def _of_ids(journey: Journey) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from eventsourcing.domain import Aggregate
 from msgspec import Struct
 from sqlalchemy import Engine
 
+from domain.calendars import Calendar
 from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
@@ -123,6 +124,17 @@ class PolicyDocument(AuthoredDocument):
         TOPIC = "policy.published/1"
 
 
+class CalendarDocument(AuthoredDocument):
+    KIND = "calendar"
+    TOPIC = "calendar/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "calendar.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "calendar.published/1"
+
+
 class Authoring(Application[UUID]):
     """Publishes documents into the store at ``url``."""
 
@@ -195,6 +207,8 @@ def _named(documents: Documents) -> Iterator[tuple[type[AuthoredDocument], str, 
         yield TemplateDocument, template.template, template
     if documents.policy is not None:
         yield PolicyDocument, documents.policy.policy, documents.policy
+    for calendar in documents.calendars:
+        yield CalendarDocument, calendar.calendar, calendar
     for journey in documents.journeys:
         yield JourneyDocument, journey.journey, journey
 
@@ -205,11 +219,24 @@ def known_templates(engine: Engine, added: Sequence[Template] = ()) -> dict[str,
     return {template.template: mark_of(template) for template in templates}
 
 
+def known_calendars(engine: Engine, added: Sequence[Calendar] = ()) -> dict[str, Calendar]:
+    """The calendars that a journey may use by name: the newest published, and these."""
+    calendars = [*_calendars_of(published(engine)), *added]
+    return {found.calendar: found for found in sorted(calendars, key=lambda found: found.version)}
+
+
+def _calendars_of(documents: Iterable[StoredDocument]) -> Iterator[Calendar]:
+    for stored in documents:
+        if stored.kind == "calendar":
+            yield msgspec.json.decode(stored.body, type=Calendar)
+
+
 def _check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first journey that has a problem: nothing faulty comes into force."""
     marks = known_templates(engine, documents.templates)
+    calendars = known_calendars(engine, documents.calendars)
     for journey in documents.journeys:
-        for problem in problems(journey, marks):
+        for problem in problems(journey, marks, calendars):
             raise InputRefused(
                 "document.invalid", name=journey.journey, problem=problem.code, **problem.values
             )
@@ -284,6 +311,7 @@ def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
         ),
         templates=tuple(mark_of(template) for template in templates),
         policy=max(policies, key=lambda policy: policy.version),
+        calendars=tuple(_calendars_of(versions)),
     )
     current = current_rulebook(engine)
     with writing(engine) as connection:

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
 from journeys.definition import Journey
@@ -64,9 +65,10 @@ class Documents(Struct, frozen=True):
     journeys: list[Journey]
     templates: list[Template]
     policy: Policy | None = None
+    calendars: tuple[Calendar, ...] = ()
 
 
-class Shipped(Documents, frozen=True):
+class Shipped(Documents, frozen=True, kw_only=True):
     """The documents that come with Tidings."""
 
     policy: Policy
@@ -131,10 +133,12 @@ def decode(document: Document, kind: type[D]) -> D:
         ) from error
 
 
-def faults(document: Document, templates: Mapping[str, TemplateMark]) -> tuple[Journey, list[Fault]]:
+def faults(
+    document: Document, templates: Mapping[str, TemplateMark], calendars: Mapping[str, Calendar]
+) -> tuple[Journey, list[Fault]]:
     """A journey document, and all that is wrong with it. Raises InputRefused where its shape is wrong."""
     journey = decode(document, Journey)
-    return journey, [_fault(document, problem) for problem in problems(journey, templates)]
+    return journey, [_fault(document, problem) for problem in problems(journey, templates, calendars)]
 
 
 def mark_of(template: Template) -> TemplateMark:
@@ -151,11 +155,12 @@ def mark_of(template: Template) -> TemplateMark:
 
 
 def shipped() -> Shipped:
-    """The shipped journeys, templates and policy, by name."""
+    """The shipped journeys, templates, policy and calendars, by name."""
     return Shipped(
         journeys=[decode(document, Journey) for document in _library("journeys", "library")],
         templates=[decode(document, Template) for document in _library("templates", "library")],
         policy=next(decode(document, Policy) for document in _library("journeys", "library/policies")),
+        calendars=tuple(decode(document, Calendar) for document in _library("journeys", "library/calendars")),
     )
 
 

@@ -428,7 +428,8 @@ def refused(bank: Bank, folder: Path) -> str:
 
 def test_an_archive_of_another_store_is_not_added_to(harmed: Path, tmp_path: Path) -> None:
     other = Bank(tmp_path, partitions=2, name="other", url=None)
-    other.sql("UPDATE events SET hash = zeroblob(32) WHERE partition = 0 AND seq = 22")
+    last = "(SELECT max(seq) FROM events WHERE partition = 0)"
+    other.sql(f"UPDATE events SET hash = zeroblob(32) WHERE partition = 0 AND seq = {last}")
     before = files_on_disk(harmed)
     assert refused(other, harmed) == "archive.other_store"
     assert files_on_disk(harmed) == before

@@ -23,7 +23,7 @@ from support.notebook import Notebook
 from support.scenario import envelope
 from support.strategies import END, lives
 from tidings.authoring import publish
-from tidings.documents import Shipped, shipped
+from tidings.documents import Documents, shipped
 from tidings.process import Tally
 
 NEW_YEAR = at("2026-01-01 12:00")
@@ -54,7 +54,7 @@ def bank(tmp_path: Path) -> Bank:
     bank = Bank(tmp_path, partitions=1)
     documents = shipped()
     engine = open_store(bank.settings.store)
-    own = Shipped([told_at_once(purpose) for purpose in PURPOSES], documents.templates, documents.policy)
+    own = Documents([told_at_once(purpose) for purpose in PURPOSES], documents.templates, documents.policy)
     publish(engine, own, at=NEW_YEAR)
     engine.dispose()
     return bank

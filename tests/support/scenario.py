@@ -32,6 +32,7 @@ SHIPPED_RULEBOOK = Rulebook(
     journeys=tuple(_SHIPPED.journeys),
     templates=tuple(mark_of(template) for template in _SHIPPED.templates),
     policy=_SHIPPED.policy,
+    calendars=_SHIPPED.calendars,
 )
 SHIPPED_RULES = Rules(SHIPPED_RULEBOOK)
 
@@ -57,8 +58,7 @@ class Scenario:
 
     def __init__(self, *journeys: str, rules: Rules = SHIPPED_RULES, subject: str = "c-1") -> None:
         chosen = tuple(j for j in rules.rulebook.journeys if not journeys or j.journey in journeys)
-        book = rules.rulebook
-        self.rules = Rules(Rulebook(journeys=chosen, templates=book.templates, policy=book.policy))
+        self.rules = Rules(replace(rules.rulebook, journeys=chosen))
         self.customer = Customer(subject)
         self.history: list[Event] = []
 

@@ -72,7 +72,7 @@ def journeys(draw: st.DrawFn) -> Journey:
 def test_what_validation_lets_through_ends_and_what_it_refuses_it_refuses_for_a_reason(
     journey: Journey,
 ) -> None:
-    found = problems(journey, SHIPPED_RULES.templates)
+    found = problems(journey, SHIPPED_RULES.templates, SHIPPED_RULES.calendars)
     if found:
         assert all(problem.code.startswith("journey.") for problem in found)
         return
@@ -101,7 +101,7 @@ def test_a_journey_that_validation_refuses_can_indeed_not_end() -> None:
         enter=EnterOnMaturity(kinds=("loan",), offsets=(0,), at="10:00"),
         steps=turning,
     )
-    assert [(p.code, p.path) for p in problems(journey, {})] == [
+    assert [(p.code, p.path) for p in problems(journey, {}, {})] == [
         ("journey.round", ("steps", 0, "step")),
         ("journey.round", ("steps", 1, "step")),
     ]

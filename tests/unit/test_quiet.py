@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.quiet import QuietHours, Weekday, quiet_until
+from domain.clock import Weekday
+from domain.quiet import QuietHours, quiet_until
 from support.facts import at
 
 ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("posix"))

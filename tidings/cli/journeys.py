@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from domain.errors import InputRefused, NotFound
 from journeys.definition import Journey, followers
 from templates.model import Template
-from tidings.authoring import in_force, known_templates, publish
+from tidings.authoring import in_force, known_calendars, known_templates, publish
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import (
@@ -85,11 +85,13 @@ def show_command(terminal: Terminal, name: str) -> None:
 def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None:
     """Everything that is wrong with a journey's file, each with line and column; exit 1 if anything is.
 
-    Templates are those that are shipped.
+    Templates and calendars are those that are shipped.
     """
-    templates = {template.template: mark_of(template) for template in shipped().templates}
+    known = shipped()
+    templates = {template.template: mark_of(template) for template in known.templates}
+    calendars = {calendar.calendar: calendar for calendar in known.calendars}
     try:
-        journey, found = faults(read_document(path), templates)
+        journey, found = faults(read_document(path), templates, calendars)
     except InputRefused as error:
         if "line" not in error.values:
             raise
@@ -174,10 +176,11 @@ def _checked(
     if found:
         return own, found
     marks = known_templates(engine, own.templates)
+    calendars = known_calendars(engine)
     known = in_force(engine).rules
     for document in journeys:
         try:
-            journey, problems = faults(document, marks)
+            journey, problems = faults(document, marks, calendars)
         except InputRefused as error:
             found.append(_refused(document, error))
             continue

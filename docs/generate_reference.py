@@ -81,8 +81,8 @@ _CALENDARS_INTRO = """
 A calendar is one YAML document: working days of a country, or lunar months, or both. Fields that are not on
 this page are refused. The shipped ones lie in `journeys/library/calendars/`: `cn` (mainland China), `cz`
 (Czechia), `gb-eng` (England and Wales), `lunar`. A journey names one in its entry
-([journeys.md](journeys.md#entries)), and
-the newest published counts. What is decided follows from the rulebook, which holds calendars in full.
+([journeys.md](journeys.md#entries)), `tidings journeys publish --calendar PATH` publishes a newer version,
+and the newest published counts. What is decided follows from the rulebook, which holds calendars in full.
 """
 
 # What a text's pattern means, where the pattern alone would be no help.

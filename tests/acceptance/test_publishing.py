@@ -184,3 +184,56 @@ def test_nothing_to_publish_is_one_line(
     _, err = tidings(bank, capsys, "journeys", "publish", str(folder / missing), code=1)
     assert len(err.strip().splitlines()) == 1
     assert missing in err
+
+
+OWN_DAYS = """\
+calendar: bank
+version: 2
+title: {en: Days of the bank}
+working:
+  first_year: 2026
+  last_year: 2026
+  holidays:
+    - name: {en: Day of the bank}
+      days: ["2026-05-04"]
+"""
+
+
+def test_a_calendar_comes_into_force_with_a_journey_or_alone(
+    bank: Bank, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bank.yaml").write_text(OWN_DAYS)
+    (folder / "ends.yaml").write_text(
+        JOURNEY.replace(
+            "birthday", "maturity, kinds: [loan], offsets: [0], moved: {calendar: bank, to: after}"
+        )
+        .replace("name-day", "ends")
+        .replace("hello", "birthday-greeting")
+    )
+    ends, days = str(folder / "ends.yaml"), str(folder / "bank.yaml")
+    _, err = tidings(bank, capsys, "journeys", "publish", ends, code=1)
+    assert "ends.yaml:6:" in err
+    assert "there is no such calendar bank" in err
+    out, _ = tidings(bank, capsys, "journeys", "publish", ends, "--calendar", days, "--json")
+    assert [new["name"] for new in json.loads(out)["published"]] == ["bank", "ends"]
+    (folder / "bank.yaml").write_text(OWN_DAYS.replace("version: 2", "version: 3"))
+    out, _ = tidings(bank, capsys, "journeys", "publish", "--calendar", days, "--json")
+    assert json.loads(out)["published"] == [{"kind": "calendar", "name": "bank", "version": 3}]
+
+
+def test_a_calendar_that_is_wrong_or_too_old_is_told_with_its_place(
+    bank: Bank, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = folder / "bank.yaml"
+    days.write_text(OWN_DAYS.replace("2026-05-04", "2026-05-40"))
+    _, err = tidings(bank, capsys, "journeys", "publish", "--calendar", str(days), code=1)
+    assert "bank.yaml:4:1: " in err
+    days.write_text(OWN_DAYS)
+    tidings(bank, capsys, "journeys", "publish", "--calendar", str(days))
+    days.write_text(OWN_DAYS.replace("version: 2", "version: 1"))
+    _, err = tidings(bank, capsys, "journeys", "publish", "--calendar", str(days), code=1)
+    assert "bank.yaml:2:1: version 1 of bank would never be in force, since version 2 is" in err
+
+
+def test_nothing_to_publish_is_a_wrong_use(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
+    tidings(bank, capsys, "journeys", "publish", code=2)

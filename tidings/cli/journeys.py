@@ -8,6 +8,7 @@ import msgspec
 from msgspec import to_builtins
 from sqlalchemy import Engine
 
+from domain.calendars import Calendar
 from domain.errors import InputRefused, NotFound
 from journeys.definition import Journey, followers
 from templates.model import Template
@@ -112,7 +113,7 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
 
 
 @command.command("publish")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--template",
     "templates",
@@ -121,18 +122,34 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
     type=click.Path(path_type=Path),
     help="A template that the journeys use, or a folder of them; may be given again.",
 )
+@click.option(
+    "--calendar",
+    "calendars",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A calendar, or a folder of them, such as one with a newly decreed year; may be given again.",
+)
 @common_options
 @click.pass_context
 def publish_command(
-    ctx: click.Context, terminal: Terminal, paths: tuple[Path, ...], templates: tuple[Path, ...]
+    ctx: click.Context,
+    terminal: Terminal,
+    paths: tuple[Path, ...],
+    templates: tuple[Path, ...],
+    calendars: tuple[Path, ...],
 ) -> None:
     """Put a bank's own journeys in force, all or none; the next run brings them to every customer.
 
     A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
     with line and column, and nothing is published.
     """
+    if not paths and not calendars:
+        raise click.UsageError("Missing argument 'PATH...'.")
     engine = bootstrap(terminal.settings).engine
-    own, problems = _checked(engine, read_documents(paths), read_documents(templates))
+    own, problems = _checked(
+        engine, read_documents(paths), read_documents(templates), read_documents(calendars)
+    )
     if problems:
         _tell_problems(terminal, problems)
         ctx.exit(1)
@@ -161,11 +178,25 @@ def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
 
 
 def _checked(
-    engine: Engine, journeys: Sequence[Document], templates: Sequence[Document]
+    engine: Engine,
+    journeys: Sequence[Document],
+    templates: Sequence[Document],
+    calendars: Sequence[Document],
 ) -> tuple[Documents, list[Fault]]:
-    """The documents, and what is wrong with them: of journeys only where the templates are sound."""
+    """The documents, and what is wrong with them: of journeys only where the rest is sound."""
     found: list[Fault] = []
-    own = Documents(journeys=[], templates=[])
+    dated: list[Calendar] = []
+    known = in_force(engine).rules
+    for document in calendars:
+        try:
+            calendar = decode(document, Calendar)
+            dated.append(calendar)
+            newest = known.calendars.get(calendar.calendar, calendar).version
+            if calendar.version < newest and calendar not in known.rulebook.calendars:
+                found.append(_too_old(document, calendar.calendar, calendar.version, newest=newest))
+        except InputRefused as error:
+            found.append(_refused(document, error))
+    own = Documents(journeys=[], templates=[], calendars=tuple(dated))
     for document in templates:
         try:
             template = decode(document, Template)
@@ -176,22 +207,25 @@ def _checked(
     if found:
         return own, found
     marks = known_templates(engine, own.templates)
-    calendars = known_calendars(engine)
-    known = in_force(engine).rules
+    known_days = known_calendars(engine, dated)
     for document in journeys:
         try:
-            journey, problems = faults(document, marks, calendars)
+            journey, problems = faults(document, marks, known_days)
         except InputRefused as error:
             found.append(_refused(document, error))
             continue
         own.journeys.append(journey)
         newest = known.journeys.get(journey.journey, journey).version
         if journey.version < newest and (journey.journey, journey.version) not in known.versions:
-            line, column = document.line_of(("version",))
-            values = {"journey": journey.journey, "found": str(journey.version), "newest": str(newest)}
-            found.append(Fault(document.name, line, column, "journey.version_old", values))
+            found.append(_too_old(document, journey.journey, journey.version, newest=newest))
         found += problems
     return own, found
+
+
+def _too_old(document: Document, name: str, version: int, *, newest: int) -> Fault:
+    line, column = document.line_of(("version",))
+    values = {"journey": name, "found": str(version), "newest": str(newest)}
+    return Fault(document.name, line, column, "journey.version_old", values)
 
 
 def _refused(document: Document, error: InputRefused) -> Fault:

@@ -48,7 +48,12 @@ _JOURNEYS_INTRO = """
 A journey is one YAML document; `tidings journeys validate FILE` checks it. Fields that are not on this page
 are refused. A *name* is lower-case letters, digits and hyphens, begins with a letter, and has at most 63
 characters. Times of day are the customer's own; days are days of the customer's calendar. The shipped
-journeys in `journeys/library/` are examples of all of it but `all`, `any` and `not`.
+journeys in `journeys/library/` are examples of all of it but most conditions.
+"""
+_CONDITIONS_INTRO = """
+A condition is a tree, decided from the customer's history alone, as of the customer's own clock: the fact
+that is being decided on counts, the machine's time does not. What is not known makes a condition false, and
+only a `not` around it true.
 """
 _TOGETHER_INTRO = """
 Besides the shape, validation requires that
@@ -58,6 +63,11 @@ Besides the shape, validation requires that
 - step names differ, and every `next`, `otherwise` and case leads to a step;
 - every step can be reached, and none can come round to itself;
 - an `entry_value` is one of those that the entry gives;
+- `all` and `any` have parts, numbers that are compared have a bound (`holds` may do without), and `at_least`
+  is not above `at_most`;
+- an `attribute` is compared as its type is: texts by `one_of`, numbers by `at_least` and `at_most`;
+- the journey of an `entered` is published, or is published with this one; `validate`, which needs no store,
+  does not look;
 - templates exist, and need no other variables than the entry's and {customer};
 - a promotional template stands in a journey of purpose `marketing` only.
 """
@@ -89,6 +99,7 @@ and the newest published counts. What is decided follows from the rulebook, whic
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
     get_args(definition.LocalTime)[1].pattern: 'time of day, `"HH:MM"`',
+    get_args(definition.Amount)[1].pattern: 'decimal number as text, `"100.50"`',
 }
 _FAMILIES: dict[object, str] = {
     **dict.fromkeys(get_args(Condition), "[condition](#conditions)"),
@@ -154,7 +165,7 @@ def journeys_page() -> str:
     parts.append("## Steps\n")
     parts += [_section(_tag(step), step, level=3) for step in get_args(Step)]
     parts.append(_section("Case", Case, level=3))
-    parts.append("## Conditions\n")
+    parts.append(f"## Conditions\n{_CONDITIONS_INTRO}")
     parts += [_section(_tag(condition), condition, level=3) for condition in get_args(Condition)]
     customer = ", ".join(f"`{name}`" for name in CUSTOMER_VARIABLES)
     parts.append(f"## What must hold together\n{_TOGETHER_INTRO.format(customer=customer)}")

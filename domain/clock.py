@@ -65,6 +65,11 @@ def in_year(day: date, year: int, *, leap_day: LeapDayRule) -> date:
     return day.replace(year=year)
 
 
+def full_years(since: date, day: date) -> int:
+    """The years that have gone by on ``day``; 29 February counts on 1 March in common years."""
+    return day.year - since.year - (in_year(since, day.year, leap_day="mar-1") > day)
+
+
 def next_anniversary(
     day: date, *, not_before: datetime, at: time, zone: str, leap_day: LeapDayRule
 ) -> datetime:

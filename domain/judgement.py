@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from domain.caps import Cap
 from domain.catalogue import ChannelName, Purpose
-from domain.clock import at_local, in_year, local_day
+from domain.clock import at_local, full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
 from domain.events import MessageRequested, Values
@@ -103,9 +103,7 @@ def _refusals(policy: Policy, customer: Customer, message: Message, now: datetim
 def _age_refusals(policy: Policy, customer: Customer, purpose: Purpose, now: datetime) -> Iterator[_Refusal]:
     if customer.birth_date is None:
         return
-    today = local_day(now, customer.zone)
-    had = in_year(customer.birth_date, today.year, leap_day="mar-1") <= today
-    age = today.year - customer.birth_date.year - (0 if had else 1)
+    age = full_years(customer.birth_date, local_day(now, customer.zone))
     for limit in policy.ages:
         if purpose not in limit.purposes:
             continue

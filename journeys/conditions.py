@@ -1,13 +1,35 @@
-"""Conditions as Python predicates: the same tree that compliance reads decides here."""
+"""Conditions as Python predicates: the same tree that compliance reads decides here.
 
+The moment is the customer's own clock. What is not known makes a condition false, as its type says; only
+``not`` makes it true.
+"""
+
+from datetime import date
 from decimal import Decimal
 from itertools import islice, pairwise
 from typing import assert_never
 
 from domain.assets import assets_by_month
+from domain.clock import full_years, local_day
+from domain.consent import latest_word
 from domain.customer import Customer
 from domain.events import Values
-from journeys.definition import All, Any, AssetsGrew, Condition, EntryValue, Not
+from journeys.definition import (
+    TEXT_ATTRIBUTES,
+    All,
+    Any,
+    Assets,
+    AssetsGrew,
+    Attribute,
+    CareHeld,
+    Condition,
+    Consented,
+    DaysSince,
+    Entered,
+    EntryValue,
+    Holds,
+    Not,
+)
 
 
 def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
@@ -19,20 +41,84 @@ def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
             return any(holds(part, customer, entry=entry) for part in parts)
         case Not(of=part):
             return not holds(part, customer, entry=entry)
-        case EntryValue():
-            return _in_bounds(condition, entry.get(condition.name))
+        case EntryValue(at_least=least, at_most=most):
+            value = entry.get(condition.name)
+            return isinstance(value, int | float) and _between(value, least, most)
         case AssetsGrew():
             return _assets_grew(condition, customer)
+        case Attribute():
+            return _attribute(condition, customer)
+        case Holds():
+            return _holds(condition, customer)
+        case Consented(purpose=purpose, channel=channel, topic=topic):
+            word = latest_word(customer.consents, purpose=purpose, channel=channel, topic=topic)
+            return word is not None and word.granted
+        case DaysSince(fact=fact, at_least=least, at_most=most):
+            at = customer.last_at.get(fact)
+            return at is not None and _between(_days_ago(local_day(at, customer.zone), customer), least, most)
+        case Entered(journey=journey, within_days=within):
+            last = customer.entered.get(journey)
+            return last is not None and (
+                within is None or _days_ago(local_day(last.at, customer.zone), customer) <= within
+            )
+        case Assets(at_least=at_least, at_most=at_most):
+            # From the latest month back: the first are those of now.
+            now = next((assets for _, assets in assets_by_month(customer.balances)), None)
+            return now is not None and _between(now, _amount(at_least), _amount(at_most))
+        case CareHeld(reasons=None):
+            return bool(customer.care_holds)
+        case CareHeld(reasons=reasons):
+            return any(reason in customer.care_holds for reason in reasons or ())
         case _:
             assert_never(condition)
 
 
-def _in_bounds(condition: EntryValue, value: object) -> bool:
-    if not isinstance(value, int | float):
-        return False
-    return (condition.at_least is None or value >= condition.at_least) and (
-        condition.at_most is None or value <= condition.at_most
+def _between(value: float | Decimal, least: float | Decimal | None, most: float | Decimal | None) -> bool:
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _days_ago(day: date, customer: Customer) -> int:
+    """How many days of the customer's calendar ago; negative for a day that lies ahead."""
+    return (local_day(customer.clock_at, customer.zone) - day).days
+
+
+def _attribute(condition: Attribute, customer: Customer) -> bool:
+    if condition.name in TEXT_ATTRIBUTES:
+        return getattr(customer, condition.name) in (condition.one_of or ())
+    number = _age(customer) if condition.name == "age" else _risk_level(customer)
+    # Without bounds, which validation refuses, a number that is known would do.
+    return number is not None and _between(number, condition.at_least, condition.at_most)
+
+
+def _age(customer: Customer) -> int | None:
+    if customer.birth_date is None:
+        return None
+    age = full_years(customer.birth_date, local_day(customer.clock_at, customer.zone))
+    return None if age < 0 else age
+
+
+def _risk_level(customer: Customer) -> int | None:
+    until = customer.risk_valid_until
+    expired = until is not None and _days_ago(until, customer) > 0
+    return None if expired else customer.risk_level
+
+
+def _holds(condition: Holds, customer: Customer) -> bool:
+    within = condition.matures_within_days
+    number = sum(
+        holding.kind in condition.kinds
+        and (
+            within is None
+            or (holding.matures_on is not None and 0 <= -_days_ago(holding.matures_on, customer) <= within)
+        )
+        for holding in customer.holdings.values()
     )
+    unbounded = condition.at_least is None and condition.at_most is None
+    return _between(number, 1 if unbounded else condition.at_least, condition.at_most)
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:

@@ -231,12 +231,18 @@ def _calendars_of(documents: Iterable[StoredDocument]) -> Iterator[Calendar]:
             yield msgspec.json.decode(stored.body, type=Calendar)
 
 
+def known_journeys(engine: Engine) -> set[str]:
+    """The names of all journeys that were ever published."""
+    return {stored.name for stored in published(engine) if stored.kind == "journey"}
+
+
 def _check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first journey that has a problem: nothing faulty comes into force."""
     marks = known_templates(engine, documents.templates)
     calendars = known_calendars(engine, documents.calendars)
+    names = known_journeys(engine) | {journey.journey for journey in documents.journeys}
     for journey in documents.journeys:
-        for problem in problems(journey, marks, calendars):
+        for problem in problems(journey, marks, calendars, names):
             raise InputRefused(
                 "document.invalid", name=journey.journey, problem=problem.code, **problem.values
             )

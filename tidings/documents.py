@@ -1,6 +1,6 @@
 """Documents as people write them: YAML with places, so that every fault is told with line and column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
@@ -134,11 +134,19 @@ def decode(document: Document, kind: type[D]) -> D:
 
 
 def faults(
-    document: Document, templates: Mapping[str, TemplateMark], calendars: Mapping[str, Calendar]
+    document: Document,
+    templates: Mapping[str, TemplateMark],
+    calendars: Mapping[str, Calendar],
+    journeys: Collection[str] | None = None,
 ) -> tuple[Journey, list[Fault]]:
-    """A journey document, and all that is wrong with it. Raises InputRefused where its shape is wrong."""
+    """A journey document, and all that is wrong with it. Raises InputRefused where its shape is wrong.
+
+    ``journeys`` are the names that conditions may refer to; None where they are not known.
+    """
     journey = decode(document, Journey)
-    return journey, [_fault(document, problem) for problem in problems(journey, templates, calendars)]
+    return journey, [
+        _fault(document, problem) for problem in problems(journey, templates, calendars, journeys)
+    ]
 
 
 def mark_of(template: Template) -> TemplateMark:

@@ -1,11 +1,13 @@
 """tidings journeys publish: a bank's own journeys come into force, all or none, and reach who is there."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.catalogue import ComplaintResolved, Fact, SessionStarted
 from support.bank import Bank
 from support.facts import at, registered
 from support.scenario import envelope
@@ -237,3 +239,71 @@ def test_a_calendar_that_is_wrong_or_too_old_is_told_with_its_place(
 
 def test_nothing_to_publish_is_a_wrong_use(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
     tidings(bank, capsys, "journeys", "publish", code=2)
+
+
+CHOOSY = """\
+journey: choosy
+version: 1
+title: {en: Choosy}
+purpose: care
+topic: greetings
+enter:
+  by: fact
+  fact: complaint.resolved/1
+  when:
+    is: all
+    of:
+      - {is: not, of: {is: entered, journey: name-day, within_days: 30}}
+      - is: any
+        of:
+          - {is: attribute, name: age, at_least: 60}
+          - {is: holds, kinds: [loan], matures_within_days: 90}
+steps:
+  - step: choose
+    do: branch
+    cases:
+      - when: {is: days_since, fact: session.started/1, at_most: 29}
+        next: call
+    otherwise: done
+  - step: call
+    do: task
+    role: operator
+    title: {en: Call}
+    due_days: 3
+    next: done
+  - {step: done, do: end}
+"""
+
+
+def test_a_condition_may_name_a_journey_that_comes_with_it_and_no_unknown_one(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "choosy.yaml").write_text(CHOOSY)
+    alone = [str(folder / "choosy.yaml")]
+    _, err = tidings(bank, capsys, "journeys", "publish", *alone, code=1)
+    assert f"{alone[0]}:12:37: there is no journey name-day; expected one of birthday, choosy" in err
+    with_it = [*alone, str(folder / "name-day.yaml"), "--template", str(folder / "hello.yaml")]
+    tidings(bank, capsys, "journeys", "publish", *with_it)
+
+
+def test_a_condition_decides_in_a_run_and_the_record_can_be_checked(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "choosy.yaml").write_text(CHOOSY)
+    own = [str(folder / name) for name in ("choosy.yaml", "name-day.yaml")]
+    tidings(bank, capsys, "journeys", "publish", *own, "--template", str(folder / "hello.yaml"))
+    told = [
+        ("old", date(1960, 1, 1), True),
+        ("quiet", date(1960, 1, 1), False),
+        ("young", date(2000, 1, 1), True),
+    ]
+    for subject, birth_date, signed_in in told:
+        facts: list[Fact] = [registered(birth_date=birth_date)]
+        if signed_in:
+            facts.append(SessionStarted(source="/test", id=f"{subject}-session", channel="app"))
+        facts.append(ComplaintResolved(source="/test", id=f"{subject}-complaint", complaint="c"))
+        bank.take([envelope(subject, NEW_YEAR, fact) for fact in facts])
+    bank.run(NEW_YEAR)
+    out, _ = tidings(bank, capsys, "tasks", "--json")
+    assert [task["customer"] for task in json.loads(out)] == ["old"]
+    assert bank.verify().findings == []

@@ -1,13 +1,33 @@
-"""Made-up lives for property tests: facts of a few customers over two years, in any order."""
+"""Made-up lives for property tests: facts of a few customers over two years, in any order; and conditions."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain import catalogue as facts
-from domain.catalogue import Envelope, Fact
+from domain.catalogue import ChannelName, Envelope, Fact, HoldingKind, Purpose
+from domain.customer import Customer
+from domain.events import KIND_OF, EnrolmentStarted, Event
+from domain.fold import evolve
+from journeys.definition import (
+    All,
+    Assets,
+    AssetsGrew,
+    Attribute,
+    AttributeName,
+    CareHeld,
+    Condition,
+    Consented,
+    DaysSince,
+    Entered,
+    EntryValue,
+    Holds,
+    Not,
+)
+from journeys.definition import Any as AnyOf
 from support.scenario import envelope
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,3 +88,65 @@ def lives(draw: st.DrawFn, *, customers: int = 3, most: int = 14) -> list[Envelo
             at, fact = draw(_facts(number, index))
             told.append(envelope(subject, at, fact))
     return told
+
+
+def _bounded(kind: type[Any], numbers: st.SearchStrategy[Any], **given: Any) -> st.SearchStrategy[Condition]:
+    """Such conditions with bounds of any sort, none and those the wrong way round among them."""
+    bounds = st.none() | numbers
+    return st.builds(kind, **given, at_least=bounds, at_most=bounds)
+
+
+_DAYS = st.none() | st.integers(0, 3660)
+_FACTS = st.sampled_from(sorted(facts.FACTS)) | st.just("x.own/1")
+_NAMES = st.sampled_from(["birthday", "win-back", "offers"])
+leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
+    EntryValue: _bounded(EntryValue, st.integers(-9, 9), name=st.sampled_from(["age", "kind", "none"])),
+    AssetsGrew: st.builds(AssetsGrew, over_percent=st.integers(0, 50), months=st.integers(1, 3)),
+    Attribute: _bounded(
+        Attribute,
+        st.integers(0, 200),
+        name=st.sampled_from(get_args(AttributeName)),
+        one_of=st.none() | st.just(("en", "UTC", "north")),
+    ),
+    Holds: _bounded(
+        Holds,
+        st.integers(0, 4),
+        kinds=st.lists(st.sampled_from(get_args(HoldingKind)), min_size=1, max_size=3).map(tuple),
+        matures_within_days=_DAYS,
+    ),
+    Consented: st.builds(
+        Consented,
+        purpose=st.sampled_from(get_args(Purpose)),
+        channel=st.sampled_from(get_args(ChannelName)),
+        topic=_NAMES,
+    ),
+    DaysSince: _bounded(DaysSince, st.integers(0, 3660), fact=_FACTS),
+    Entered: st.builds(Entered, journey=_NAMES, within_days=_DAYS),
+    Assets: _bounded(Assets, amounts.map(str)),
+    CareHeld: st.builds(CareHeld, reasons=st.none() | st.just(("dispute", "fraud"))),
+}
+conditions: st.SearchStrategy[Condition] = st.recursive(
+    st.one_of(*leaves.values()),
+    lambda inner: (
+        st.builds(Not, of=inner)
+        | st.builds(All, of=st.lists(inner, max_size=3).map(tuple))
+        | st.builds(AnyOf, of=st.lists(inner, max_size=3).map(tuple))
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def customers(draw: st.DrawFn) -> Customer:
+    """A customer as some history leaves them, one of whom nothing at all is known among them."""
+    customer = Customer("c-1")
+    told = [(item.occurred_at, item) for item in draw(lives(customers=1))]
+    for number, (at, item) in enumerate(told[: draw(st.integers(0, len(told)))], start=1):
+        now = max(at, customer.clock_at)
+        customer = evolve(customer, Event(number, item.kind, at, now, 0, item.fact))
+    for journey in draw(st.lists(_NAMES, max_size=2)):
+        body = EnrolmentStarted(enrolment=journey, journey=journey, version=1, key="k", entry={})
+        at = customer.clock_at
+        customer = evolve(customer, Event(customer.version + 1, KIND_OF[EnrolmentStarted], at, at, 1, body))
+    years = draw(st.integers(0, 100))
+    return replace(customer, clock_at=customer.clock_at + timedelta(days=365 * years))

@@ -1,6 +1,6 @@
 """tidings journeys: what is published, and what is wrong with what is not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -208,9 +208,13 @@ def _checked(
         return own, found
     marks = known_templates(engine, own.templates)
     known_days = known_calendars(engine, dated)
+    known = in_force(engine).rules
+    # Conditions may name a journey that is published with theirs, before or after it.
+    together = (document.data for document in journeys)
+    names = {*known.journeys, *(str(data.get("journey")) for data in together if isinstance(data, Mapping))}
     for document in journeys:
         try:
-            journey, problems = faults(document, marks, known_days)
+            journey, problems = faults(document, marks, known_days, names)
         except InputRefused as error:
             found.append(_refused(document, error))
             continue

@@ -1,0 +1,24 @@
+"""Parts of documents as tests write them: YAML on one line."""
+
+import msgspec
+
+from journeys.definition import Condition, Enter
+from tidings.documents import parse_document
+
+
+def condition(text: str) -> Condition:
+    """The condition of a line such as ``holds, kinds: [loan]``."""
+    found: Condition = msgspec.convert(_part(f"is: {text}"), Condition)
+    return found
+
+
+def entry(text: str) -> Enter:
+    """The entry of a line such as ``birthday, at: '09:00'``."""
+    found: Enter = msgspec.convert(_part(f"by: {text}"), Enter)
+    return found
+
+
+def _part(text: str) -> object:
+    data = parse_document(f"part: {{{text}}}", name="test").data
+    assert isinstance(data, dict)
+    return data["part"]

@@ -286,6 +286,25 @@ def test_a_condition_may_name_a_journey_that_comes_with_it_and_no_unknown_one(
     tidings(bank, capsys, "journeys", "publish", *with_it)
 
 
+def test_a_journey_is_shown_with_its_conditions_as_sentences(
+    folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "choosy.yaml").write_text(CHOOSY)
+    own = [str(folder / name) for name in ("choosy.yaml", "name-day.yaml")]
+    tidings(bank, capsys, "journeys", "publish", *own, "--template", str(folder / "hello.yaml"))
+    english, _ = tidings(bank, capsys, "journeys", "show", "choosy")
+    assert (
+        "Enter: When complaint.resolved/1 arrives, if the customer's last entry into the journey name-day, "
+        "if any, was more than 30 days ago, and (the customer is at least 60 years old, or the customer "
+        "holds at least 1 contract of the kind loan with the last day today or in the next 90 days).\n"
+    ) in english
+    assert (
+        "Step choose:\nIf the last session.started/1 was at most 29 days ago: call.\nOtherwise: done.\n"
+    ) in english
+    chinese, _ = tidings(bank, capsys, "journeys", "show", "choosy", "--lang", "zh-CN")
+    assert "如果最近一次 session.started/1 距今至多 29 天：call。\n否则：done。\n" in chinese
+
+
 def test_a_condition_decides_in_a_run_and_the_record_can_be_checked(
     folder: Path, bank: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:

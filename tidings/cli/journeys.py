@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from domain.calendars import Calendar
 from domain.errors import InputRefused, NotFound
-from journeys.definition import Journey, followers
+from journeys.definition import Branch, Journey, followers
 from templates.model import Template
 from tidings.authoring import in_force, known_calendars, known_templates, publish
 from tidings.bootstrap import bootstrap, wall_clock
@@ -26,6 +26,7 @@ from tidings.documents import (
     read_documents,
     shipped,
 )
+from tidings.sentences import clause, entry_sentence
 from tidings.wording import Wording
 
 
@@ -69,14 +70,21 @@ def show_command(terminal: Terminal, name: str) -> None:
         raise NotFound("journey.unknown", journey=name, near=sorted(known))
     terminal.json(to_builtins(journey))
     terminal.write(f"{journey.journey} {journey.version}: {titled(journey, terminal.wording)}", style="bold")
-    terminal.write(f"{terminal.wording.tell('journeys.enter')}: {_compact(journey.enter)}")
+    entry = entry_sentence(journey.enter, terminal.wording)
+    terminal.write(f"{terminal.wording.tell('journeys.enter')}: {entry}")
     if journey.goal:
         terminal.write(f"{terminal.wording.tell('journeys.goal')}: {journey.goal.fact}")
     rows = [
-        (step.step, to_builtins(step)["do"], _compact(step), ", ".join(followers(step)))
+        (step.step, to_builtins(step)["do"], _compact(step), ", ".join(dict.fromkeys(followers(step))))
         for step in journey.steps
     ]
     terminal.table("journeys", ["step", "do", "with", "next"], rows)
+    for step in journey.steps:
+        if isinstance(step, Branch):
+            terminal.tell("journeys.branch", step=step.step)
+            for case in step.cases:
+                terminal.tell("journeys.case", condition=clause(case.when, terminal.wording), next=case.next)
+            terminal.tell("journeys.otherwise", next=step.otherwise)
 
 
 @command.command("validate")
@@ -256,7 +264,7 @@ def _problem(error: InputRefused) -> dict[str, object]:
 
 def _compact(part: msgspec.Struct) -> str:
     values = to_builtins(part)
-    hidden = ("step", "do", "next", "otherwise")
+    hidden = ("step", "do", "next", "otherwise", "cases")
     return ", ".join(
         f"{name} {value if not isinstance(value, list | tuple) else '/'.join(map(str, value))}"
         for name, value in values.items()

@@ -48,8 +48,8 @@ _JOURNEYS_INTRO = """
 A journey is one YAML document; `tidings journeys validate FILE` checks it. Fields that are not on this page
 are refused. A *name* is lower-case letters, digits and hyphens, begins with a letter, and has at most 63
 characters. Times of day are the customer's own; days are days of the customer's calendar. The shipped
-journeys in `journeys/library/` are examples of all of it but most conditions. `tidings journeys show
-NAME` tells entry and conditions as sentences.
+journeys in `journeys/library/` are examples of all of it but most conditions. `tidings journeys schema` gives
+the same as a JSON Schema; `tidings journeys show NAME` tells entry and conditions as sentences.
 """
 _CONDITIONS_INTRO = """
 A condition is a tree, decided from the customer's history alone, as of the customer's own clock: the fact

@@ -1,6 +1,6 @@
 """The policy document: what may be said to a customer, the same for every journey."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,8 @@ from domain.quiet import QuietHours
 
 ConsentRule = Literal["granted", "not_withdrawn", "not_needed"]
 Hours = Annotated[int, Meta(ge=1, le=24 * 366)]
+# The library's JSON Schema says nothing of a mapping's keys by itself.
+_BY_PURPOSE = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Purpose))}})
 Purposes = Annotated[tuple[Purpose, ...], Meta(min_length=1)]
 # What is not said within a week of being asked for has mostly lost its sense.
 VALID_HOURS = 168
@@ -46,10 +48,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     policy: str
     version: int
-    consent: dict[Purpose, ConsentRule]
+    consent: Annotated[dict[Purpose, ConsentRule], _BY_PURPOSE]
     care_hold_stops: tuple[Purpose, ...]
     quiet_hours: tuple[QuietHours, ...] = ()
     caps: tuple[Cap, ...] = ()
-    valid_hours: dict[Purpose, Hours] = {}
+    valid_hours: Annotated[dict[Purpose, Hours], _BY_PURPOSE] = {}
     ages: tuple[AgeLimit, ...] = ()
     control_group: ControlGroup | None = None

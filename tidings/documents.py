@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
+from inspect import cleandoc
 from io import StringIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,7 @@ from templates.render import undeclared
 
 _MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
+SCHEMAS: dict[str, type[Struct]] = {"journey": Journey, "template": Template, "policy": Policy}
 
 
 class Document(Struct, frozen=True):
@@ -147,6 +149,25 @@ def faults(
     return journey, [
         _fault(document, problem) for problem in problems(journey, templates, calendars, journeys)
     ]
+
+
+def json_schema(kind: str) -> dict[str, object]:
+    """The JSON Schema (draft 2020-12) of a kind of document: its shape, as ``decode`` asks for it."""
+    described = msgspec.json.schema(SCHEMAS[kind])
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
+    return {**dialect, **{name: _standard(part) for name, part in described.items()}}
+
+
+def _standard(part: Any) -> Any:
+    """The part of a schema without the keyword that is OpenAPI's, its descriptions without indentation."""
+    if isinstance(part, list | tuple):
+        return [_standard(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    kept = {name: _standard(value) for name, value in part.items() if name != "discriminator"}
+    if isinstance(said := kept.get("description"), str):
+        kept["description"] = cleandoc(said)
+    return kept
 
 
 def mark_of(template: Template) -> TemplateMark:

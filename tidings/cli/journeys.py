@@ -1,5 +1,6 @@
 """tidings journeys: what is published, and what is wrong with what is not."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from tidings.authoring import in_force, known_calendars, known_templates, publis
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import (
+    SCHEMAS,
     Document,
     Documents,
     Fault,
     decode,
     faults,
+    json_schema,
     mark_of,
     read_document,
     read_documents,
@@ -32,7 +35,7 @@ from tidings.wording import Wording
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: list, show, validate, publish."""
+    """Journeys: list, show, validate, publish, and the schema of their documents."""
 
 
 @command.command("list")
@@ -85,6 +88,25 @@ def show_command(terminal: Terminal, name: str) -> None:
             for case in step.cases:
                 terminal.tell("journeys.case", condition=clause(case.when, terminal.wording), next=case.next)
             terminal.tell("journeys.otherwise", next=step.otherwise)
+
+
+@command.command("schema")
+@click.option(
+    "--kind",
+    type=click.Choice([*SCHEMAS]),
+    default="journey",
+    show_default=True,
+    help="What the documents are that the schema describes.",
+)
+@common_options
+def schema_command(terminal: Terminal, kind: str) -> None:
+    """The JSON Schema (draft 2020-12) of a document, for editors and checks elsewhere; it needs no store.
+
+    It knows the shape. What must hold together, `validate` and `publish` check.
+    """
+    described = json_schema(kind)
+    terminal.json(described)
+    terminal.write(json.dumps(described, indent=2, sort_keys=True))
 
 
 @command.command("validate")

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 POSTGRESQL ?=
 
-.PHONY: demo test check bench bench-quick format clean
+.PHONY: demo test test-long check bench bench-quick format clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,12 +24,15 @@ check: $(STAMP)  ## the quick part: style, types, layers, fast tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m 'not slow'
 
-test: $(STAMP)  ## everything, under five minutes
+test: $(STAMP)  ## everything but the longest, under five minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 -m 'not long'
+
+test-long: $(STAMP)  ## what kills processes over and over: a minute or two, run by CI
+	$(BIN)/pytest -q -n 2 -m long
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

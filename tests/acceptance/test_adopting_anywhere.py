@@ -138,6 +138,7 @@ def test_postgresql_adopts_as_sqlite_does(
     assert server.verify().findings == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 def test_a_sweep_whose_process_is_killed_goes_on_where_it_was(tmp_path: Path, store: str) -> None:

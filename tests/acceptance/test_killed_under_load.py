@@ -118,6 +118,7 @@ def undisturbed(told: list[Envelope], tmp_path_factory: pytest.TempPathFactory) 
     return bank, provider.taken()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("store", "workers"), [("sqlite", 1), ("postgresql", 3)])
 def test_killed_ten_times_under_load_it_tells_the_same_and_sends_nothing_twice(

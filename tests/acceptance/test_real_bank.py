@@ -159,6 +159,7 @@ def test_another_store_with_other_partitions_tells_the_same_to_the_byte(
     assert other.sent() == lived.sent()
 
 
+@pytest.mark.long
 def test_killed_at_ten_random_moments_it_tells_the_same_to_the_byte(lived: Folder, tmp_path: Path) -> None:
     seed = int(os.environ.get("TIDINGS_TEST_SEED", "20260101"))
     chance = random.Random(seed)

@@ -140,7 +140,7 @@ def _draw(growth: Figures) -> None:
         ("cpu_us_per_fact", "run: a fact, 20 for each of 900 customers"),
         ("cpu_us_per_further_fact", "run: a further fact of a customer in memory"),
         ("import_cpu_us_per_fact", "import: a fact"),
-        ("cpu_us_per_first_fact", "run: a customer's first fact, history of 108 events loaded"),
+        ("cpu_us_per_first_fact", "run: a customer's first fact, from a snapshot"),
     ):
         axes.plot(sizes, [point[name] for point in curve], marker="o", label=label)
     axes.set(xscale="log", yscale="log", xlabel="events in the store", ylabel="µs of processor time")

@@ -17,7 +17,7 @@ from domain.customer import Customer
 from domain.events import MessageRequested, Values
 from domain.ids import share_of
 from domain.message import Message
-from domain.policy import VALID_HOURS, Policy
+from domain.policy import VALID_HOURS, ControlGroup, Policy
 from domain.quiet import quiet_until
 
 _MIDNIGHT = time(0)
@@ -93,11 +93,14 @@ def _refusals(policy: Policy, customer: Customer, message: Message, now: datetim
     if held is not None:
         yield "care_hold", held
     group = policy.control_group
-    drawn = group is not None and share_of(group.salt, customer.subject) < group.percent / 100
-    if group is not None and drawn and purpose in group.purposes:
+    if group is not None and purpose in group.purposes and _is_drawn(group, customer):
         yield "control_group", {"percent": group.percent, "purpose": purpose}
     yield from _age_refusals(policy, customer, purpose, now)
     yield from _suitability_refusals(customer, request, now)
+
+
+def _is_drawn(group: ControlGroup, customer: Customer) -> bool:
+    return share_of(group.salt, customer.subject) < group.percent / 100
 
 
 def _age_refusals(policy: Policy, customer: Customer, purpose: Purpose, now: datetime) -> Iterator[_Refusal]:

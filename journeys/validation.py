@@ -5,46 +5,23 @@ again, and so every way leads to an end.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
-
-from msgspec import Struct
 
 from domain.calendars import Calendar
-from domain.catalogue import FACTS, fact_type
+from journeys.condition_problems import of_conditions, of_fact
 from journeys.definition import (
-    TEXT_ATTRIBUTES,
-    All,
-    Any,
-    Assets,
-    Attribute,
     Branch,
-    Condition,
-    DaysSince,
-    Entered,
     EnterOnBirthday,
     EnterOnFact,
     EnterOnMaturity,
     EnterOnSilence,
-    EntryValue,
-    Holds,
     Journey,
     Moved,
-    Not,
     Send,
     entry_values,
     followers,
 )
+from journeys.problem import Path, Problem
 from journeys.rulebook import CUSTOMER_VARIABLES, TemplateMark
-
-Path = tuple[str | int, ...]
-
-
-class Problem(Struct, frozen=True):
-    """One fault: a code of the text catalogue, its values, and the path to it in the document."""
-
-    code: str
-    path: Path
-    values: dict[str, str] = {}
 
 
 def problems(
@@ -63,7 +40,7 @@ def problems(
         *_of_ids(journey),
         *_of_ways(journey),
         *_of_rounds(journey),
-        *_of_conditions(journey, journeys),
+        *of_conditions(journey, journeys),
         *_of_templates(journey, templates),
     ]
     return sorted(found, key=lambda problem: [str(part).zfill(4) for part in problem.path])
@@ -81,12 +58,7 @@ def _of_facts(journey: Journey) -> Iterator[Problem]:
     if journey.goal is not None:
         named["goal", "fact"] = journey.goal.fact
     for path, fact in named.items():
-        yield from _of_fact(fact, path)
-
-
-def _of_fact(fact: str, path: Path) -> Iterator[Problem]:
-    if fact_type(fact) is None:
-        yield Problem("journey.unknown_fact", path, {"found": fact, "expected": ", ".join(sorted(FACTS))})
+        yield from of_fact(fact, path)
 
 
 def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
@@ -152,79 +124,6 @@ def _reachable(journey: Journey, start: str) -> set[str]:
             reached.add(name)
             ahead.extend(ways.get(name, ()))
     return reached & ways.keys()
-
-
-def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
-    """Every condition of the journey that stands in no other, with its place."""
-    if isinstance(journey.enter, EnterOnFact) and journey.enter.when is not None:
-        yield ("enter", "when"), journey.enter.when
-    for index, step in enumerate(journey.steps):
-        if isinstance(step, Branch):
-            for number, case in enumerate(step.cases):
-                yield ("steps", index, "cases", number, "when"), case.when
-
-
-def _of_conditions(journey: Journey, journeys: Collection[str] | None) -> Iterator[Problem]:
-    values = entry_values(journey.enter)
-    named = None if journeys is None else {*journeys, journey.journey}
-    for whole, tree in conditions(journey):
-        for path, condition in _with_parts(tree, whole):
-            match condition:
-                case All(of=()) | Any(of=()):
-                    yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
-                case EntryValue(name=name) if name not in values:
-                    told = {"found": name, "expected": ", ".join(values)}
-                    yield Problem("journey.unknown_value", (*path, "name"), told)
-                case DaysSince(fact=fact):
-                    yield from _of_fact(fact, (*path, "fact"))
-                case Entered(journey=name) if named is not None and name not in named:
-                    told = {"found": name, "expected": ", ".join(sorted(named))}
-                    yield Problem("journey.unknown_journey", (*path, "journey"), told)
-                case _:
-                    pass
-            yield from _of_bounds(condition, path)
-
-
-def _with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condition]]:
-    yield path, condition
-    match condition:
-        case All(of=parts) | Any(of=parts):
-            for number, part in enumerate(parts):
-                yield from _with_parts(part, (*path, "of", number))
-        case Not(of=part):
-            yield from _with_parts(part, (*path, "of"))
-        case _:
-            pass
-
-
-def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:
-    """Operators that do not fit, bounds that are missing, and bounds that nothing can lie in."""
-    if isinstance(condition, Attribute):
-        texts = condition.name in TEXT_ATTRIBUTES
-        fitting = ("one_of",) if texts else ("at_least", "at_most")
-        wrong = ("at_least", "at_most") if texts else ("one_of",)
-        given = [operator for operator in wrong if getattr(condition, operator) is not None]
-        for operator in given:
-            told = {"attribute": condition.name, "found": operator, "expected": ", ".join(fitting)}
-            yield Problem("journey.wrong_operator", (*path, operator), told)
-        if not given and all(getattr(condition, operator) is None for operator in fitting):
-            told = {"condition": condition.name, "expected": ", ".join(fitting)}
-            yield Problem("journey.no_bounds", path, told)
-        if texts:
-            return
-    if not isinstance(condition, EntryValue | Attribute | Holds | DaysSince | Assets):
-        return
-    least, most = condition.at_least, condition.at_most
-    if least is None and most is None and not isinstance(condition, Attribute | Holds):
-        told = {"condition": _tag(condition), "expected": "at_least, at_most"}
-        yield Problem("journey.no_bounds", path, told)
-    if least is not None and most is not None and Decimal(least) > Decimal(most):
-        told = {"at_least": str(least), "at_most": str(most)}
-        yield Problem("journey.bounds_crossed", (*path, "at_least"), told)
-
-
-def _tag(condition: Condition) -> str:
-    return str(condition.__struct_config__.tag)
 
 
 def _of_templates(journey: Journey, templates: Mapping[str, TemplateMark]) -> Iterator[Problem]:

@@ -17,9 +17,10 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
 from journeys.definition import Journey
+from journeys.problem import Path as Place
+from journeys.problem import Problem
 from journeys.rulebook import TemplateMark, digest
-from journeys.validation import Path as Place
-from journeys.validation import Problem, problems
+from journeys.validation import problems
 from templates.model import Template
 from templates.render import undeclared
 

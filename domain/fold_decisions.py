@@ -1,0 +1,154 @@
+"""What each decision, and each input that is no fact, makes of a customer's state."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain import events
+from domain.caps import counted, key_of, uncounted
+from domain.clock import local_day
+from domain.customer import Customer, Entry, Timer
+from domain.enrolment import Enrolment, waiting_timer
+from domain.events import Event
+from domain.mappings import without
+from domain.message import Message, deferral_timer, message_of_timer
+
+# A moment of a wall clock can come again within a day or so when the customer changes zones.
+KEYS_KEPT = timedelta(days=3)
+
+
+def _timer_fired(customer: Customer, body: events.TimerFired, event: Event) -> Customer:
+    messages = customer.messages
+    message = messages.get(message_of_timer(body.timer) or "")
+    if message is not None:
+        due = replace(message, deferred_until=None, due_version=event.version)
+        messages = {**messages, message.request.message: due}
+    return replace(customer, timers=without(customer.timers, body.timer), messages=messages)
+
+
+def _timers_planned(customer: Customer, body: events.TimersPlanned, event: Event) -> Customer:
+    timers = {name: timer for name, timer in customer.timers.items() if name not in body.dropped}
+    # By name: a stored body has its mappings sorted, one just decided has not.
+    for name, due_at in sorted(body.due.items()):
+        timers[name] = Timer(due_at, event.version)
+    return replace(customer, timers=timers)
+
+
+def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:
+    enrolment = Enrolment(body.journey, body.version, body.key, body.entry)
+    now = event.recorded_at
+    last = customer.entered.get(body.journey)
+    recent = {key: at for key, at in last.keys.items() if now - at <= KEYS_KEPT} if last else {}
+    return replace(
+        customer,
+        enrolments={**customer.enrolments, body.enrolment: enrolment},
+        entered={**customer.entered, body.journey: Entry(now, {**recent, body.key: now})},
+    )
+
+
+def _enrolment_waiting(customer: Customer, body: events.EnrolmentWaiting, event: Event) -> Customer:
+    timer = Timer(body.until, event.version)
+    return replace(
+        customer,
+        enrolments=_at_step(customer.enrolments, body.enrolment, body.step),
+        timers={**customer.timers, waiting_timer(body.enrolment): timer},
+    )
+
+
+def _enrolment_ended(customer: Customer, body: events.EnrolmentEnded, _: Event) -> Customer:
+    messages = customer.messages
+    if body.reason != "end":
+        messages = {
+            name: replace(message, ended=body.reason)
+            if message.deferred_until and message.request.enrolment == body.enrolment
+            else message
+            for name, message in messages.items()
+        }
+    return replace(
+        customer,
+        messages=messages,
+        enrolments=without(customer.enrolments, body.enrolment),
+        timers=without(customer.timers, waiting_timer(body.enrolment)),
+    )
+
+
+def _step_taken(
+    customer: Customer, body: events.BranchTaken | events.TaskCreated | events.TaskSuppressed, _: Event
+) -> Customer:
+    return replace(customer, enrolments=_at_step(customer.enrolments, body.enrolment, body.step))
+
+
+def _message_requested(customer: Customer, body: events.MessageRequested, event: Event) -> Customer:
+    return replace(
+        customer,
+        enrolments=_at_step(customer.enrolments, body.enrolment, body.step),
+        messages={
+            **customer.messages,
+            body.message: Message(body, event.version, event.recorded_at, event.version),
+        },
+    )
+
+
+def _message_deferred(customer: Customer, body: events.MessageDeferred, event: Event) -> Customer:
+    message = replace(customer.messages[body.message], deferred_until=body.until)
+    return replace(
+        customer,
+        messages={**customer.messages, body.message: message},
+        timers={**customer.timers, deferral_timer(body.message): Timer(body.until, event.version)},
+    )
+
+
+def _message_sending(customer: Customer, body: events.MessageSending, event: Event) -> Customer:
+    message = customer.messages[body.message]
+    day = local_day(event.recorded_at, customer.zone)
+    key = key_of(day, purpose=message.request.purpose, channel=body.channel)
+    message = replace(
+        message,
+        sending=body,
+        sending_version=event.version,
+        sending_at=event.recorded_at,
+        counted_as=key,
+    )
+    return replace(
+        customer,
+        messages={**customer.messages, body.message: message},
+        sends=counted(customer.sends, key),
+    )
+
+
+def _message_ended(customer: Customer, body: events.MessageSuppressed | events.Outcome, _: Event) -> Customer:
+    return replace(customer, messages=without(customer.messages, body.message))
+
+
+def _message_rejected(customer: Customer, body: events.MessageRejected, _: Event) -> Customer:
+    key = customer.messages[body.message].counted_as if body.message in customer.messages else None
+    sends = customer.sends if key is None else uncounted(customer.sends, key)
+    return replace(customer, messages=without(customer.messages, body.message), sends=sends)
+
+
+OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
+    events.TimerFired: _timer_fired,
+    events.TimersPlanned: _timers_planned,
+    events.EnrolmentStarted: _enrolment_started,
+    events.EnrolmentWaiting: _enrolment_waiting,
+    events.EnrolmentEnded: _enrolment_ended,
+    events.BranchTaken: _step_taken,
+    events.TaskCreated: _step_taken,
+    events.TaskSuppressed: _step_taken,
+    events.MessageRequested: _message_requested,
+    events.MessageDeferred: _message_deferred,
+    events.MessageSending: _message_sending,
+    events.MessageSuppressed: _message_ended,
+    events.MessageAccepted: _message_ended,
+    events.MessageRejected: _message_rejected,
+    events.MessageUnknown: _message_ended,
+}
+
+
+def _at_step(enrolments: dict[str, Enrolment], name: str, step: str) -> dict[str, Enrolment]:
+    enrolment = enrolments[name]
+    visits = {**enrolment.visits, step: enrolment.visits.get(step, 0) + 1}
+    return {**enrolments, name: replace(enrolment, step=step, visits=visits)}

@@ -1,0 +1,126 @@
+"""What each fact makes of a customer's state."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain import catalogue as facts
+from domain.assets import MonthEnd, closed, with_balance
+from domain.catalogue import ChannelName
+from domain.clock import local_day, month_number
+from domain.consent import Word, remember
+from domain.customer import Customer
+from domain.events import Event
+from domain.holding import Holding
+from domain.mappings import without
+
+
+def _described(
+    customer: Customer, body: facts.CustomerRegistered | facts.CustomerChanged, event: Event
+) -> Customer:
+    given: dict[ChannelName, str | None] = {"email": body.email, "sms": body.phone, "push": body.device}
+    addresses = {**customer.addresses, **{name: to for name, to in given.items() if to is not None}}
+    return replace(
+        customer,
+        registered_at=customer.registered_at
+        or (event.recorded_at if isinstance(body, facts.CustomerRegistered) else None),
+        birth_date=body.birth_date or customer.birth_date,
+        given_name=customer.given_name if body.given_name is None else body.given_name,
+        family_name=customer.family_name if body.family_name is None else body.family_name,
+        language=body.language or customer.language,
+        zone=body.zone or customer.zone,
+        region=body.region or customer.region,
+        addresses={name: to for name, to in addresses.items() if to},
+    )
+
+
+def _left(customer: Customer, _: facts.CustomerMerged | facts.CustomerErased, __: Event) -> Customer:
+    return replace(customer, gone=True)
+
+
+def _consented(
+    customer: Customer, body: facts.ConsentGranted | facts.ConsentWithdrawn, event: Event
+) -> Customer:
+    word = Word(
+        purpose=body.purpose,
+        channel=body.channel,
+        topic=body.topic,
+        granted=isinstance(body, facts.ConsentGranted),
+        said_at=event.occurred_at,
+        provenance=body.provenance,
+        version=event.version,
+    )
+    return replace(customer, consents=remember(customer.consents, word))
+
+
+def _holding_opened(customer: Customer, body: facts.HoldingOpened, _: Event) -> Customer:
+    holding = Holding(body.kind, body.product or "", body.matures_on)
+    return replace(customer, holdings={**customer.holdings, body.holding: holding})
+
+
+def _holding_changed(customer: Customer, body: facts.HoldingChanged, _: Event) -> Customer:
+    known = customer.holdings.get(body.holding)
+    if known is None:
+        return customer
+    holding = Holding(known.kind, body.product or known.product, body.matures_on or known.matures_on)
+    return replace(customer, holdings={**customer.holdings, body.holding: holding})
+
+
+def _holding_closed(customer: Customer, body: facts.HoldingClosed, _: Event) -> Customer:
+    return replace(customer, holdings=without(customer.holdings, body.holding))
+
+
+def _balance_recorded(customer: Customer, body: facts.BalanceRecorded, event: Event) -> Customer:
+    month = month_number(local_day(event.occurred_at, customer.zone))
+    balance = MonthEnd(month, body.amount, body.currency or "", event.occurred_at)
+    return replace(customer, balances=with_balance(customer.balances, body.account, balance))
+
+
+def _account_closed(customer: Customer, body: facts.AccountClosed, event: Event) -> Customer:
+    month = month_number(local_day(event.occurred_at, customer.zone))
+    balances = closed(customer.balances, body.account, month=month, at=event.occurred_at)
+    return replace(customer, balances=balances)
+
+
+def _risk_assessed(customer: Customer, body: facts.RiskAssessed, _: Event) -> Customer:
+    return replace(customer, risk_level=body.level, risk_valid_until=body.valid_until)
+
+
+def _care_hold_placed(customer: Customer, body: facts.CareHoldPlaced, _: Event) -> Customer:
+    if body.reason in customer.care_holds:
+        return customer
+    return replace(customer, care_holds=(*customer.care_holds, body.reason))
+
+
+def _care_hold_lifted(customer: Customer, body: facts.CareHoldLifted, _: Event) -> Customer:
+    return replace(customer, care_holds=tuple(r for r in customer.care_holds if r != body.reason))
+
+
+def _address_died(
+    customer: Customer, body: facts.ContactBounced | facts.ContactComplained, _: Event
+) -> Customer:
+    if body.address in customer.dead_addresses:
+        return customer
+    return replace(customer, dead_addresses=(*customer.dead_addresses, body.address))
+
+
+OF_FACTS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
+    facts.CustomerRegistered: _described,
+    facts.CustomerChanged: _described,
+    facts.CustomerMerged: _left,
+    facts.CustomerErased: _left,
+    facts.ConsentGranted: _consented,
+    facts.ConsentWithdrawn: _consented,
+    facts.HoldingOpened: _holding_opened,
+    facts.HoldingChanged: _holding_changed,
+    facts.HoldingClosed: _holding_closed,
+    facts.BalanceRecorded: _balance_recorded,
+    facts.AccountClosed: _account_closed,
+    facts.RiskAssessed: _risk_assessed,
+    facts.CareHoldPlaced: _care_hold_placed,
+    facts.CareHoldLifted: _care_hold_lifted,
+    facts.ContactBounced: _address_died,
+    facts.ContactComplained: _address_died,
+}

@@ -1,0 +1,103 @@
+"""Everything that is wrong with the conditions of a journey beyond their shape."""
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+
+from domain.catalogue import FACTS, fact_type
+from journeys.definition import (
+    TEXT_ATTRIBUTES,
+    All,
+    Any,
+    Assets,
+    Attribute,
+    Branch,
+    Condition,
+    DaysSince,
+    Entered,
+    EnterOnFact,
+    EntryValue,
+    Holds,
+    Journey,
+    Not,
+    entry_values,
+)
+from journeys.problem import Path, Problem
+
+
+def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
+    """Every condition of the journey that stands in no other, with its place."""
+    if isinstance(journey.enter, EnterOnFact) and journey.enter.when is not None:
+        yield ("enter", "when"), journey.enter.when
+    for index, step in enumerate(journey.steps):
+        if isinstance(step, Branch):
+            for number, case in enumerate(step.cases):
+                yield ("steps", index, "cases", number, "when"), case.when
+
+
+def of_conditions(journey: Journey, journeys: Collection[str] | None) -> Iterator[Problem]:
+    values = entry_values(journey.enter)
+    named = None if journeys is None else {*journeys, journey.journey}
+    for whole, tree in conditions(journey):
+        for path, condition in _with_parts(tree, whole):
+            match condition:
+                case All(of=()) | Any(of=()):
+                    yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
+                case EntryValue(name=name) if name not in values:
+                    told = {"found": name, "expected": ", ".join(values)}
+                    yield Problem("journey.unknown_value", (*path, "name"), told)
+                case DaysSince(fact=fact):
+                    yield from of_fact(fact, (*path, "fact"))
+                case Entered(journey=name) if named is not None and name not in named:
+                    told = {"found": name, "expected": ", ".join(sorted(named))}
+                    yield Problem("journey.unknown_journey", (*path, "journey"), told)
+                case _:
+                    pass
+            yield from _of_bounds(condition, path)
+
+
+def _with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condition]]:
+    yield path, condition
+    match condition:
+        case All(of=parts) | Any(of=parts):
+            for number, part in enumerate(parts):
+                yield from _with_parts(part, (*path, "of", number))
+        case Not(of=part):
+            yield from _with_parts(part, (*path, "of"))
+        case _:
+            pass
+
+
+def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:
+    """Operators that do not fit, bounds that are missing, and bounds that nothing can lie in."""
+    if isinstance(condition, Attribute):
+        texts = condition.name in TEXT_ATTRIBUTES
+        fitting = ("one_of",) if texts else ("at_least", "at_most")
+        wrong = ("at_least", "at_most") if texts else ("one_of",)
+        given = [operator for operator in wrong if getattr(condition, operator) is not None]
+        for operator in given:
+            told = {"attribute": condition.name, "found": operator, "expected": ", ".join(fitting)}
+            yield Problem("journey.wrong_operator", (*path, operator), told)
+        if not given and all(getattr(condition, operator) is None for operator in fitting):
+            told = {"condition": condition.name, "expected": ", ".join(fitting)}
+            yield Problem("journey.no_bounds", path, told)
+        if texts:
+            return
+    if not isinstance(condition, EntryValue | Attribute | Holds | DaysSince | Assets):
+        return
+    least, most = condition.at_least, condition.at_most
+    if least is None and most is None and not isinstance(condition, Attribute | Holds):
+        told = {"condition": _tag(condition), "expected": "at_least, at_most"}
+        yield Problem("journey.no_bounds", path, told)
+    if least is not None and most is not None and Decimal(least) > Decimal(most):
+        told = {"at_least": str(least), "at_most": str(most)}
+        yield Problem("journey.bounds_crossed", (*path, "at_least"), told)
+
+
+def _tag(condition: Condition) -> str:
+    return str(condition.__struct_config__.tag)
+
+
+def of_fact(fact: str, path: Path) -> Iterator[Problem]:
+    """A fact that is neither of the catalogue nor a bank's own."""
+    if fact_type(fact) is None:
+        yield Problem("journey.unknown_fact", path, {"found": fact, "expected": ", ".join(sorted(FACTS))})

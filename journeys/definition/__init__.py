@@ -1,0 +1,98 @@
+"""The journey document as closed types: what can be said, and nothing else.
+
+Times of day are local to the customer, ``HH:MM``; days are days of the customer's calendar.
+"""
+
+from journeys.definition.condition import (
+    TEXT_ATTRIBUTES,
+    All,
+    Any,
+    Assets,
+    AssetsGrew,
+    Attribute,
+    AttributeName,
+    CareHeld,
+    Condition,
+    Consented,
+    DaysSince,
+    Entered,
+    EntryValue,
+    Holds,
+    Not,
+)
+from journeys.definition.entry import (
+    Enter,
+    EnterOnBirthday,
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnSilence,
+    Moved,
+    calendars_of,
+    entry_values,
+)
+from journeys.definition.journey import (
+    Goal,
+    Journey,
+    Reentry,
+)
+from journeys.definition.step import (
+    Branch,
+    Case,
+    End,
+    Send,
+    Step,
+    Task,
+    Wait,
+    followers,
+)
+from journeys.definition.words import (
+    Amount,
+    Days,
+    Languages,
+    LocalTime,
+    Name,
+    time_of,
+)
+
+__all__ = [
+    "Amount",
+    "Days",
+    "Languages",
+    "LocalTime",
+    "Name",
+    "time_of",
+    "All",
+    "Any",
+    "Assets",
+    "AssetsGrew",
+    "Attribute",
+    "AttributeName",
+    "CareHeld",
+    "Condition",
+    "Consented",
+    "DaysSince",
+    "Entered",
+    "EntryValue",
+    "Holds",
+    "Not",
+    "TEXT_ATTRIBUTES",
+    "Enter",
+    "EnterOnBirthday",
+    "EnterOnFact",
+    "EnterOnMaturity",
+    "EnterOnSilence",
+    "Moved",
+    "calendars_of",
+    "entry_values",
+    "Branch",
+    "Case",
+    "End",
+    "Send",
+    "Step",
+    "Task",
+    "Wait",
+    "followers",
+    "Goal",
+    "Journey",
+    "Reentry",
+]

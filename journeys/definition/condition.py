@@ -1,0 +1,154 @@
+"""What can be asked of a customer: one closed tree, decided, told and searched by in the same meaning."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from domain.catalogue import ChannelName, HoldingKind, HoldReason, Purpose, Text
+from journeys.definition.words import Amount, Days, Name
+
+AttributeName = Literal["language", "region", "zone", "risk_level", "age"]
+# These are texts and compared with ``one_of``; the others are numbers and lie in bounds.
+TEXT_ATTRIBUTES = ("language", "region", "zone")
+
+
+class _Condition(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="is"
+):
+    pass
+
+
+class All(_Condition, tag="all", frozen=True, kw_only=True):
+    """Every part holds."""
+
+    of: tuple["Condition", ...]
+
+
+class Any(_Condition, tag="any", frozen=True, kw_only=True):
+    """At least one part holds."""
+
+    of: tuple["Condition", ...]
+
+
+class Not(_Condition, tag="not", frozen=True, kw_only=True):
+    """The part does not hold. Where data is missing the part is false, and so its ``not`` is true."""
+
+    of: "Condition"
+
+
+class EntryValue(_Condition, tag="entry_value", frozen=True, kw_only=True):
+    """A number that the enrolment was entered with lies in the given bounds (both included)."""
+
+    name: str
+    at_least: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+    at_most: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+
+
+class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
+    """Recorded assets grew by more than ``over_percent`` in each of the last ``months`` calendar months.
+
+    Each month counts with its last balance so far. It needs ``months`` + 1 recorded months in a row, the
+    first of them positive.
+    """
+
+    over_percent: Annotated[int, Meta(ge=0, le=1000)]
+    months: Annotated[int, Meta(ge=1, le=12)]
+
+
+class Attribute(_Condition, tag="attribute", frozen=True, kw_only=True):
+    """What is known of the customer: a text is ``one_of`` those given, a number in the bounds (included).
+
+    ``language``, ``region`` and ``zone`` are compared letter by letter; ``risk_level`` (1 to 5) and ``age``
+    (full years by the customer's calendar, 29 February counts on 1 March in common years) have bounds. False
+    where it is not known: no region, no birth date or one that lies ahead, no risk assessment or one that is
+    valid no more. Language and zone are always known, English and UTC until others are told.
+    """
+
+    name: AttributeName
+    one_of: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
+    at_least: Annotated[int, Meta(ge=0, le=200)] | None = None
+    at_most: Annotated[int, Meta(ge=0, le=200)] | None = None
+
+
+class Holds(_Condition, tag="holds", frozen=True, kw_only=True):
+    """The number of the customer's open contracts of these ``kinds`` lies in the bounds (both included).
+
+    Without bounds it is at least one. With ``matures_within_days`` only those count whose last day is today
+    or at most so many days ahead by the customer's calendar; a contract without a last day does not. Who has
+    no such contract on record has 0 of them.
+    """
+
+    kinds: Annotated[tuple[HoldingKind, ...], Meta(min_length=1)]
+    at_least: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    at_most: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    matures_within_days: Days | None = None
+
+
+class Consented(_Condition, tag="consented", frozen=True, kw_only=True):
+    """The customer's last word on messages of this purpose, channel and topic is yes.
+
+    False where they never said any: silence is no.
+    """
+
+    purpose: Purpose
+    channel: ChannelName
+    topic: Name
+
+
+class DaysSince(_Condition, tag="days_since", frozen=True, kw_only=True):
+    """The days since the last such fact, by the customer's calendar, lie in the bounds (both included).
+
+    A fact of today is 0 days ago. False where there never was one, whatever the bounds: "not for 30 days, or
+    never" is the ``not`` of ``at_most: 29``.
+    """
+
+    fact: str
+    at_least: Days | None = None
+    at_most: Days | None = None
+
+
+class Entered(_Condition, tag="entered", frozen=True, kw_only=True):
+    """The customer has entered the journey, in any version: ever, or at most ``within_days`` days ago.
+
+    Days are of the customer's calendar, today is 0. False where they never did; true in the journey's own
+    branches.
+    """
+
+    journey: Name
+    within_days: Days | None = None
+
+
+class Assets(_Condition, tag="assets", frozen=True, kw_only=True):
+    """Recorded assets, as they are now, lie in the bounds (both included), written as texts: ``"100000"``.
+
+    They count in the currency of most of the customer's balances; others are left out. False where no balance
+    was ever recorded, whatever the bounds.
+    """
+
+    at_least: Amount | None = None
+    at_most: Amount | None = None
+
+
+class CareHeld(_Condition, tag="care_held", frozen=True, kw_only=True):
+    """The customer is under a care hold for one of the ``reasons``, or for any where none is given.
+
+    False where no hold is on record.
+    """
+
+    reasons: Annotated[tuple[HoldReason, ...], Meta(min_length=1)] | None = None
+
+
+Condition = (
+    All
+    | Any
+    | Not
+    | EntryValue
+    | AssetsGrew
+    | Attribute
+    | Holds
+    | Consented
+    | DaysSince
+    | Entered
+    | Assets
+    | CareHeld
+)

@@ -1,0 +1,17 @@
+"""The words that every part of a journey document is written with."""
+
+from datetime import time
+from typing import Annotated
+
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Days = Annotated[int, Meta(ge=0, le=3660)]
+LocalTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Languages = Annotated[dict[str, str], Meta(min_length=1)]
+Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$")]
+
+
+def time_of(text: LocalTime) -> time:
+    """The time of day that ``HH:MM`` writes."""
+    return time(int(text[:2]), int(text[3:]))

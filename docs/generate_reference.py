@@ -22,7 +22,18 @@ from domain.lunar import LunarMonths
 from domain.policy import AgeLimit, ControlGroup, Policy
 from domain.quiet import QuietHours
 from journeys import definition
-from journeys.definition import Case, Condition, Enter, Goal, Journey, Moved, Reentry, Step, entry_values
+from journeys.definition import (
+    Case,
+    Condition,
+    Enter,
+    Exit,
+    Goal,
+    Journey,
+    Moved,
+    Reentry,
+    Step,
+    entry_values,
+)
 from journeys.rulebook import CUSTOMER_VARIABLES
 
 FOLDER = Path(__file__).parent / "reference"
@@ -60,15 +71,17 @@ _TOGETHER_INTRO = """
 Besides the shape, validation requires that
 
 - each fact that is named exists, or is a bank's own (`x.<name>/<version>`);
-- a calendar exists, with lunar months for a birthday and working days to move by;
-- step names differ, and every `next`, `otherwise` and case leads to a step;
-- every step can be reached, and none can come round to itself;
-- an `entry_value` is one of those that the entry gives;
+- a calendar exists, with lunar months for a birthday and working days to move by or to count;
+- step names differ, and every `next`, `otherwise`, `to` and case leads to a step;
+- every step can be reached, only a `jump` leads round, and there is a wait on every way round;
+- a wait says in one way how long it is, and an exit has a fact or a condition;
+- a value that is named is one of those that the entry gives, an `await` takes along or a `webhook` answers,
+  and what is taken from a fact is one of its fields;
 - `all` and `any` have parts, numbers that are compared have a bound (`holds` may do without), and `at_least`
   is not above `at_most`;
 - an `attribute` is compared as its type is: texts by `one_of`, numbers by `at_least` and `at_most`;
-- the journey of an `entered` is published, or is published with this one; `validate`, which needs no store,
-  does not look;
+- the journey of an `entered` or a `start` is published, or is published with this one; `validate`, which
+  needs no store, does not look;
 - templates exist, and need no other variables than the entry's and {customer};
 - a promotional template stands in a journey of purpose `marketing` only.
 """
@@ -110,6 +123,7 @@ _FAMILIES: dict[object, str] = {
     Reentry: "[reentry](#reentry)",
     Moved: "[moved](#moved)",
     Goal: "[goal](#goal)",
+    Exit: "[exit](#exit)",
     QuietHours: "[quiet hours](#quiethours)",
     Cap: "[cap](#cap)",
     AgeLimit: "[age limit](#agelimit)",
@@ -157,7 +171,7 @@ def events_page() -> str:
 def journeys_page() -> str:
     """The journey document: its own fields, entries, steps, conditions, and what holds between them."""
     parts = [_head("Journeys", _JOURNEYS_INTRO), _section("The document", Journey)]
-    parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal)]
+    parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal, Exit)]
     parts.append("## Entries\n")
     for entry in get_args(Enter):
         values = ", ".join(f"`{name}`" for name in _values_of(entry))

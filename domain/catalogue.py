@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+OWN_FACT = r"^x\.[a-z][a-z0-9_.]*/[1-9][0-9]*$"
 PERSONAL = Meta(extra={"personal": True})
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
@@ -242,6 +243,41 @@ class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
     text: PersonalText
 
 
+class MessageDelivered(Fact, frozen=True, kw_only=True, gc=False):
+    """The message of this id reached the customer's device or mailbox."""
+
+    message: Text
+
+
+class MessageOpened(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer opened the message."""
+
+    message: Text
+
+
+class MessageClicked(Fact, frozen=True, kw_only=True, gc=False):
+    """The customer followed a link of the message."""
+
+    message: Text
+    link: Text | None = None
+
+
+class TaskDone(Fact, frozen=True, kw_only=True, gc=False):
+    """A person has done the task of this id. ``outcome`` is free, ``approved`` says yes to an approval."""
+
+    task: Text
+    outcome: Text = "done"
+    by: Text | None = None
+
+
+class WebhookAnswered(Fact, frozen=True, kw_only=True, gc=False):
+    """What a webhook's endpoint answered to the call of this id."""
+
+    call: Text
+    ok: bool
+    values: dict[str, str | int | bool | None] = {}
+
+
 class CustomFact(Fact, frozen=True, kw_only=True, gc=False):
     """A bank's own fact, ``x.<name>/<version>``; journeys may start on it."""
 
@@ -285,9 +321,14 @@ FACTS: dict[str, type[Fact]] = {
     "contact.bounced/1": ContactBounced,
     "contact.complained/1": ContactComplained,
     "contact.replied/1": ContactReplied,
+    "message.delivered/1": MessageDelivered,
+    "message.opened/1": MessageOpened,
+    "message.clicked/1": MessageClicked,
+    "task.done/1": TaskDone,
+    "webhook.answered/1": WebhookAnswered,
 }
 
-_OWN_FACT = re.compile(r"x\.[a-z][a-z0-9_.]*/[1-9][0-9]*")
+_OWN_FACT = re.compile(OWN_FACT)
 _RANKS = {"account": 1, "holding": 2, "transaction": 3, "balance": 4}
 _WHO_FIRST = ("customer", "consent", "care_hold", "risk")
 

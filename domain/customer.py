@@ -28,6 +28,13 @@ class Entry(Struct, frozen=True, gc=False):
     keys: dict[str, datetime]
 
 
+class OpenTask(Struct, frozen=True, gc=False):
+    """A task that goes to ``escalate_to`` unless it is done in time."""
+
+    enrolment: str
+    escalate_to: str
+
+
 class Customer(Struct, frozen=True):
     """Everything that decisions may look at. ``clock_at`` never goes back (aware UTC)."""
 
@@ -56,6 +63,8 @@ class Customer(Struct, frozen=True):
     entered: dict[str, Entry] = {}
     messages: dict[str, Message] = {}
     sends: Counts = {}
+    profile: dict[str, str | int | bool] = {}
+    tasks: dict[str, OpenTask] = {}
 
     @property
     def next_timer(self) -> tuple[datetime, str] | None:

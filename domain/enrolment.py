@@ -7,7 +7,10 @@ from domain.ids import derived_id
 
 
 class Enrolment(Struct, frozen=True):
-    """Where the customer stands: at ``step``, which has been entered as often as ``visits`` says."""
+    """Where the customer stands: at ``step``, which has been entered as often as ``visits`` says.
+
+    ``entry`` holds what the steps may refer to, ``work`` is the id of the task or call that is waited for.
+    """
 
     journey: str
     version: int
@@ -15,6 +18,8 @@ class Enrolment(Struct, frozen=True):
     entry: Values
     step: str = ""
     visits: dict[str, int] = {}
+    work: str = ""
+    depth: int = 0
 
 
 def enrolment_id(subject: str, *, journey: str, key: str) -> str:
@@ -30,3 +35,13 @@ def work_id(enrolment: str, *, step: str, visit: int) -> str:
 def waiting_timer(enrolment: str) -> str:
     """The name of the wake-up that ends an enrolment's wait; a customer can be at one step only."""
     return f"wait:{enrolment}"
+
+
+def expiry_timer(enrolment: str) -> str:
+    """The name of the wake-up that ends an enrolment which has lasted too long."""
+    return f"expire:{enrolment}"
+
+
+def task_timer(task: str) -> str:
+    """The name of the wake-up that brings a task which is not done to somebody else."""
+    return f"task:{task}"

@@ -66,30 +66,56 @@ class AdmissionRefused(Struct, frozen=True, kw_only=True, gc=False):
     values: Values
 
 
-class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False):
-    """The customer enters one version of a journey; ``entry`` holds what the steps may refer to."""
+class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The customer enters one version of a journey; ``entry`` holds what the steps may refer to.
+
+    ``depth`` counts the journeys that led here, one by another.
+    """
 
     enrolment: str
     journey: str
     version: int
     key: str
     entry: Values
+    depth: int = 0
 
 
-class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False):
-    """The customer stays at ``step`` until a wake-up at ``until`` (aware UTC)."""
+class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The customer stays at ``step`` until a wake-up at ``until`` (aware UTC), or an answer to ``work``.
+
+    ``work`` is the id of the task or call that the step has asked for.
+    """
 
     enrolment: str
     step: str
     until: datetime
+    work: str = ""
 
 
-class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False):
-    """``reason`` is one of end, goal_reached, withdrawn (the customer is gone)."""
+class WaitEnded(Struct, frozen=True, kw_only=True, gc=False):
+    """What was waited for at ``step`` has come, or has not in time; the customer goes on to ``next``.
+
+    ``reason`` is one of fact, approved, refused, answered, failed, timeout; ``values`` are from now on
+    among those that steps may refer to.
+    """
 
     enrolment: str
     step: str
     reason: str
+    next: str
+    values: Values
+
+
+class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """``reason`` is one of end, goal_reached, exit, superseded, expired, withdrawn (the customer is gone).
+
+    ``exit`` names the exit that was taken.
+    """
+
+    enrolment: str
+    step: str
+    reason: str
+    exit: str = ""
 
 
 class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
@@ -101,8 +127,51 @@ class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
     values: Values
 
 
-class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
-    """Work for a person of ``role``, due at ``due_at``; the step of the journey's version titles it."""
+class ProfileUpdated(Struct, frozen=True, kw_only=True, gc=False):
+    """A journey noted ``values`` about the customer; what it does not speak of stays."""
+
+    enrolment: str
+    step: str
+    values: dict[str, str | int | bool]
+
+
+class FactEmitted(Struct, frozen=True, kw_only=True, gc=False):
+    """A journey told a fact of the bank's own, of this kind and id, that others may act on."""
+
+    enrolment: str
+    step: str
+    fact: str
+    id: str
+    data: Values
+
+
+class JourneyCalled(Struct, frozen=True, kw_only=True, gc=False):
+    """A journey asked to let the customer into another one under this key, with these values."""
+
+    enrolment: str
+    step: str
+    journey: str
+    key: str
+    entry: Values
+
+
+class WebhookCalled(Struct, frozen=True, kw_only=True, gc=False):
+    """A journey asked for a call of ``endpoint`` with ``values``; the answer speaks of ``call``."""
+
+    call: str
+    enrolment: str
+    journey: str
+    version: int
+    step: str
+    endpoint: str
+    values: Values
+
+
+class TaskCreated(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Work for a person of ``role``, due at ``due_at``; the step of the journey's version titles it.
+
+    If it is not done by then it goes to ``escalate_to``, where that is given.
+    """
 
     task: str
     enrolment: str
@@ -111,6 +180,15 @@ class TaskCreated(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     role: str
     due_at: datetime
+    escalate_to: str = ""
+
+
+class TaskEscalated(Struct, frozen=True, kw_only=True, gc=False):
+    """Nobody has told that the task is done in time: it is now with ``role``."""
+
+    task: str
+    enrolment: str
+    role: str
 
 
 class TaskSuppressed(Struct, frozen=True, kw_only=True, gc=False):
@@ -178,9 +256,15 @@ Decision = (
     | AdmissionRefused
     | EnrolmentStarted
     | EnrolmentWaiting
+    | WaitEnded
     | EnrolmentEnded
     | BranchTaken
+    | ProfileUpdated
+    | FactEmitted
+    | JourneyCalled
+    | WebhookCalled
     | TaskCreated
+    | TaskEscalated
     | TaskSuppressed
     | MessageRequested
     | MessageDeferred
@@ -199,9 +283,15 @@ EVENTS: dict[str, type[Struct]] = {
     "admission.refused/1": AdmissionRefused,
     "enrolment.started/1": EnrolmentStarted,
     "enrolment.waiting/1": EnrolmentWaiting,
+    "wait.ended/1": WaitEnded,
     "enrolment.ended/1": EnrolmentEnded,
     "branch.taken/1": BranchTaken,
+    "profile.updated/1": ProfileUpdated,
+    "fact.emitted/1": FactEmitted,
+    "journey.called/1": JourneyCalled,
+    "webhook.called/1": WebhookCalled,
     "task.created/1": TaskCreated,
+    "task.escalated/1": TaskEscalated,
     "task.suppressed/1": TaskSuppressed,
     "message.requested/1": MessageRequested,
     "message.deferred/1": MessageDeferred,

@@ -17,7 +17,7 @@ from domain.fold_facts import OF_FACTS
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
-FOLD = 1
+FOLD = 2
 _FOLDS = OF_DECISIONS | OF_FACTS
 
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from domain import events
 from domain.caps import counted, key_of, uncounted
 from domain.clock import local_day
-from domain.customer import Customer, Entry, Timer
-from domain.enrolment import Enrolment, waiting_timer
+from domain.customer import Customer, Entry, OpenTask, Timer
+from domain.enrolment import Enrolment, expiry_timer, task_timer, waiting_timer
 from domain.events import Event
 from domain.mappings import without
 from domain.message import Message, deferral_timer, message_of_timer
@@ -38,7 +38,7 @@ def _timers_planned(customer: Customer, body: events.TimersPlanned, event: Event
 
 
 def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:
-    enrolment = Enrolment(body.journey, body.version, body.key, body.entry)
+    enrolment = Enrolment(body.journey, body.version, body.key, body.entry, depth=body.depth)
     now = event.recorded_at
     last = customer.entered.get(body.journey)
     recent = {key: at for key, at in last.keys.items() if now - at <= KEYS_KEPT} if last else {}
@@ -50,11 +50,28 @@ def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event:
 
 
 def _enrolment_waiting(customer: Customer, body: events.EnrolmentWaiting, event: Event) -> Customer:
+    enrolments = customer.enrolments
+    if body.work:
+        # The work that is waited for was this visit of the step.
+        enrolments = {**enrolments, body.enrolment: replace(enrolments[body.enrolment], work=body.work)}
+    else:
+        enrolments = _at_step(enrolments, body.enrolment, body.step)
     timer = Timer(body.until, event.version)
     return replace(
         customer,
-        enrolments=_at_step(customer.enrolments, body.enrolment, body.step),
+        enrolments=enrolments,
         timers={**customer.timers, waiting_timer(body.enrolment): timer},
+    )
+
+
+def _wait_ended(customer: Customer, body: events.WaitEnded, _: Event) -> Customer:
+    enrolment = customer.enrolments[body.enrolment]
+    # By name: a stored body has its mappings sorted, one just decided has not.
+    entry = {**enrolment.entry, **dict(sorted(body.values.items()))}
+    return replace(
+        customer,
+        enrolments={**customer.enrolments, body.enrolment: replace(enrolment, entry=entry, work="")},
+        timers=without(customer.timers, waiting_timer(body.enrolment)),
     )
 
 
@@ -71,14 +88,48 @@ def _enrolment_ended(customer: Customer, body: events.EnrolmentEnded, _: Event) 
         customer,
         messages=messages,
         enrolments=without(customer.enrolments, body.enrolment),
-        timers=without(customer.timers, waiting_timer(body.enrolment)),
+        timers=without(without(customer.timers, waiting_timer(body.enrolment)), expiry_timer(body.enrolment)),
     )
 
 
-def _step_taken(
-    customer: Customer, body: events.BranchTaken | events.TaskCreated | events.TaskSuppressed, _: Event
-) -> Customer:
+_StepTaken = (
+    events.BranchTaken
+    | events.TaskCreated
+    | events.TaskSuppressed
+    | events.ProfileUpdated
+    | events.FactEmitted
+    | events.JourneyCalled
+    | events.WebhookCalled
+)
+
+
+def _step_taken(customer: Customer, body: _StepTaken, _: Event) -> Customer:
     return replace(customer, enrolments=_at_step(customer.enrolments, body.enrolment, body.step))
+
+
+def _profile_updated(customer: Customer, body: events.ProfileUpdated, event: Event) -> Customer:
+    profile = {**customer.profile, **dict(sorted(body.values.items()))}
+    return replace(_step_taken(customer, body, event), profile=profile)
+
+
+def _fact_emitted(customer: Customer, body: events.FactEmitted, event: Event) -> Customer:
+    last_at = {**customer.last_at, body.fact: event.recorded_at}
+    return replace(_step_taken(customer, body, event), last_at=last_at)
+
+
+def _task_created(customer: Customer, body: events.TaskCreated, event: Event) -> Customer:
+    taken = _step_taken(customer, body, event)
+    if not body.escalate_to:
+        return taken
+    return replace(
+        taken,
+        tasks={**customer.tasks, body.task: OpenTask(body.enrolment, body.escalate_to)},
+        timers={**customer.timers, task_timer(body.task): Timer(body.due_at, event.version)},
+    )
+
+
+def _task_escalated(customer: Customer, body: events.TaskEscalated, _: Event) -> Customer:
+    return replace(customer, tasks=without(customer.tasks, body.task))
 
 
 def _message_requested(customer: Customer, body: events.MessageRequested, event: Event) -> Customer:
@@ -134,9 +185,15 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.TimersPlanned: _timers_planned,
     events.EnrolmentStarted: _enrolment_started,
     events.EnrolmentWaiting: _enrolment_waiting,
+    events.WaitEnded: _wait_ended,
     events.EnrolmentEnded: _enrolment_ended,
     events.BranchTaken: _step_taken,
-    events.TaskCreated: _step_taken,
+    events.ProfileUpdated: _profile_updated,
+    events.FactEmitted: _fact_emitted,
+    events.JourneyCalled: _step_taken,
+    events.WebhookCalled: _step_taken,
+    events.TaskCreated: _task_created,
+    events.TaskEscalated: _task_escalated,
     events.TaskSuppressed: _step_taken,
     events.MessageRequested: _message_requested,
     events.MessageDeferred: _message_deferred,

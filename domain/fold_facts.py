@@ -12,6 +12,7 @@ from domain.catalogue import ChannelName
 from domain.clock import local_day, month_number
 from domain.consent import Word, remember
 from domain.customer import Customer
+from domain.enrolment import task_timer
 from domain.events import Event
 from domain.holding import Holding
 from domain.mappings import without
@@ -106,6 +107,16 @@ def _address_died(
     return replace(customer, dead_addresses=(*customer.dead_addresses, body.address))
 
 
+def _task_done(customer: Customer, body: facts.TaskDone, _: Event) -> Customer:
+    if body.task not in customer.tasks:
+        return customer
+    return replace(
+        customer,
+        tasks=without(customer.tasks, body.task),
+        timers=without(customer.timers, task_timer(body.task)),
+    )
+
+
 OF_FACTS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     facts.CustomerRegistered: _described,
     facts.CustomerChanged: _described,
@@ -121,6 +132,7 @@ OF_FACTS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     facts.RiskAssessed: _risk_assessed,
     facts.CareHoldPlaced: _care_hold_placed,
     facts.CareHoldLifted: _care_hold_lifted,
+    facts.TaskDone: _task_done,
     facts.ContactBounced: _address_died,
     facts.ContactComplained: _address_died,
 }

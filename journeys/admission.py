@@ -25,6 +25,8 @@ from journeys.definition import (
     time_of,
 )
 
+# How many journeys may let somebody into the next one: those that call each other in a round end so.
+MOST_DEPTH = 5
 _INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]+\+00:00")
 _MATURITY = "enter:{journey}:{holding}:{offset}"
 Plan = dict[str, datetime]
@@ -79,7 +81,7 @@ def maturity_plan(customer: Customer, journey: Journey, *, calendars: Calendars,
         if holding.kind not in enter.kinds or holding.matures_on is None:
             continue
         for offset in enter.offsets:
-            day = _moved(holding.matures_on + timedelta(days=offset), enter.moved, calendars)
+            day = moved_day(holding.matures_on + timedelta(days=offset), enter.moved, calendars)
             due_at = at_local(day, time_of(enter.at), customer.zone)
             if due_at >= now:
                 plan[_MATURITY.format(journey=journey.journey, holding=name, offset=offset)] = due_at
@@ -136,12 +138,18 @@ def maturity_entry(customer: Customer, timer: str) -> tuple[str, Values] | None:
 
 
 def refusals(
-    customer: Customer, journey: Journey, *, key: str, now: datetime
+    customer: Customer, journey: Journey, *, key: str, depth: int = 0, now: datetime
 ) -> Iterator[tuple[str, Values]]:
     """Every rule that forbids entering now, with the values it saw; none means: come in."""
     enrolments = customer.enrolments
     if enrolments and enrolment_id(customer.subject, journey=journey.journey, key=key) in enrolments:
         yield "already_enrolled", {"key": key}
+    if depth > MOST_DEPTH:
+        yield "chain_too_long", {"depth": depth, "at_most": MOST_DEPTH}
+    if journey.reentry.inside == "refuse":
+        for enrolment in enrolments.values():
+            if enrolment.journey == journey.journey:
+                yield "still_inside", {"step": enrolment.step, "version": enrolment.version}
     last = customer.entered.get(journey.journey)
     if last is None:
         return
@@ -164,7 +172,8 @@ def _lunar(enter: EnterOnBirthday, calendars: Calendars) -> LunarMonths | None:
     return calendar.lunar if calendar else None
 
 
-def _moved(day: date, moved: Moved | None, calendars: Calendars) -> date:
+def moved_day(day: date, moved: Moved | None, calendars: Calendars) -> date:
+    """The day, or the working day that it is moved to."""
     calendar = calendars.get(moved.calendar) if moved else None
     if moved is None or calendar is None or calendar.working is None:
         return day

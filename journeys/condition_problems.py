@@ -10,6 +10,7 @@ from journeys.definition import (
     Any,
     Assets,
     Attribute,
+    Await,
     Branch,
     Condition,
     DaysSince,
@@ -19,7 +20,8 @@ from journeys.definition import (
     Holds,
     Journey,
     Not,
-    entry_values,
+    Profile,
+    values_inside,
 )
 from journeys.problem import Path, Problem
 
@@ -32,10 +34,15 @@ def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
         if isinstance(step, Branch):
             for number, case in enumerate(step.cases):
                 yield ("steps", index, "cases", number, "when"), case.when
+        elif isinstance(step, Await) and step.when is not None:
+            yield ("steps", index, "when"), step.when
+    for number, way in enumerate(journey.exits):
+        if way.when is not None:
+            yield ("exits", number, "when"), way.when
 
 
 def of_conditions(journey: Journey, journeys: Collection[str] | None) -> Iterator[Problem]:
-    values = entry_values(journey.enter)
+    values = values_inside(journey)
     named = None if journeys is None else {*journeys, journey.journey}
     for whole, tree in conditions(journey):
         for path, condition in _with_parts(tree, whole):
@@ -69,8 +76,11 @@ def _with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condit
 
 def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:
     """Operators that do not fit, bounds that are missing, and bounds that nothing can lie in."""
-    if isinstance(condition, Attribute):
-        texts = condition.name in TEXT_ATTRIBUTES
+    if isinstance(condition, Attribute | EntryValue | Profile):
+        # Only of an attribute it is known which sort it is.
+        texts = (
+            condition.name in TEXT_ATTRIBUTES if isinstance(condition, Attribute) else bool(condition.one_of)
+        )
         fitting = ("one_of",) if texts else ("at_least", "at_most")
         wrong = ("at_least", "at_most") if texts else ("one_of",)
         given = [operator for operator in wrong if getattr(condition, operator) is not None]
@@ -78,14 +88,17 @@ def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:
             told = {"attribute": condition.name, "found": operator, "expected": ", ".join(fitting)}
             yield Problem("journey.wrong_operator", (*path, operator), told)
         if not given and all(getattr(condition, operator) is None for operator in fitting):
-            told = {"condition": condition.name, "expected": ", ".join(fitting)}
+            attribute = isinstance(condition, Attribute)
+            expected = fitting if attribute else (*fitting, "one_of")
+            name = condition.name if attribute else _tag(condition)
+            told = {"condition": name, "expected": ", ".join(expected)}
             yield Problem("journey.no_bounds", path, told)
         if texts:
             return
-    if not isinstance(condition, EntryValue | Attribute | Holds | DaysSince | Assets):
+    if not isinstance(condition, EntryValue | Profile | Attribute | Holds | DaysSince | Assets):
         return
     least, most = condition.at_least, condition.at_most
-    if least is None and most is None and not isinstance(condition, Attribute | Holds):
+    if least is None and most is None and not isinstance(condition, Attribute | EntryValue | Profile | Holds):
         told = {"condition": _tag(condition), "expected": "at_least, at_most"}
         yield Problem("journey.no_bounds", path, told)
     if least is not None and most is not None and Decimal(least) > Decimal(most):

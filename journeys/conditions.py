@@ -4,6 +4,7 @@ The moment is the customer's own clock. What is not known makes a condition fals
 ``not`` makes it true.
 """
 
+import re
 from datetime import date
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -13,7 +14,7 @@ from domain.assets import assets_by_month
 from domain.clock import full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
-from domain.events import Values
+from domain.events import Value, Values
 from journeys.definition import (
     TEXT_ATTRIBUTES,
     All,
@@ -29,7 +30,10 @@ from journeys.definition import (
     EntryValue,
     Holds,
     Not,
+    Profile,
 )
+
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
@@ -41,9 +45,10 @@ def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
             return any(holds(part, customer, entry=entry) for part in parts)
         case Not(of=part):
             return not holds(part, customer, entry=entry)
-        case EntryValue(at_least=least, at_most=most):
-            value = entry.get(condition.name)
-            return isinstance(value, int | float) and _between(value, least, most)
+        case EntryValue(name=name):
+            return _fits(entry.get(name), condition)
+        case Profile(name=name):
+            return _fits(customer.profile.get(name), condition)
         case AssetsGrew():
             return _assets_grew(condition, customer)
         case Attribute():
@@ -71,6 +76,19 @@ def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
             return any(reason in customer.care_holds for reason in reasons or ())
         case _:
             assert_never(condition)
+
+
+def _fits(value: Value, condition: EntryValue | Profile) -> bool:
+    """Whether the value is of the sort that is asked for, and one of those that are."""
+    if condition.one_of is not None:
+        told = str(value).lower() if isinstance(value, bool) else value
+        return told in condition.one_of
+    # In Python a yes is a number, too; amounts are kept as texts, so that none is rounded.
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return _between(Decimal(value), condition.at_least, condition.at_most)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return _between(value, condition.at_least, condition.at_most)
 
 
 def _between(value: float | Decimal, least: float | Decimal | None, most: float | Decimal | None) -> bool:

@@ -17,11 +17,11 @@ from domain.events import Event
 from domain.judgement import Verdict, judge
 from domain.message import message_of_timer
 from journeys import admission, planning
-from journeys.entering import enter_on_fact, wake
+from journeys.entering import enter_called, enter_on_fact, wake
+from journeys.inside import hear_inside, wait_is_over
 from journeys.reach import HOLDING_FACTS, LEAVING_FACTS, PERSON_FACTS, nothing_follows
 from journeys.rulebook import Rules
-from journeys.turn import Turn
-from journeys.walking import arm_silence_again, wait_is_over
+from journeys.turn import Call, Told, Turn
 
 
 class Decided(Struct, frozen=True):
@@ -45,8 +45,10 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
         _wake(turn, body.timer)
     elif isinstance(body, events.RulebookAdopted):
         _adopt(turn)
-    else:
-        _hear(turn, cause.kind)
+    elif isinstance(body, facts.Fact):
+        _hear(turn, Told(cause.kind, body, cause.occurred_at, cause.version))
+    while turn.ahead:
+        _go_ahead(turn, turn.ahead.pop(0))
     return Decided(turn.events, turn.customer)
 
 
@@ -68,22 +70,30 @@ def to_judge(customer: Customer, cause: Event, decided: Sequence[Event]) -> list
     return sorted(due, key=lambda name: -customer.messages[name].request.priority)
 
 
-def _hear(turn: Turn, kind: str) -> None:
-    """A fact: goals first, then entries, then the wake-ups that the new state asks for."""
-    rules = turn.rules
-    if turn.customer.enrolments and kind in rules.goal_facts:
-        _reach_goals(turn, kind)
+def _go_ahead(turn: Turn, item: Told | Call) -> None:
+    """What a journey has set going: it is acted on like what comes from outside, after the steps."""
+    turn.because = item.version
+    if isinstance(item, Told):
+        _hear(turn, item)
+    else:
+        enter_called(turn, item)
+
+
+def _hear(turn: Turn, told: Told) -> None:
+    """A fact: who is inside first, then entries, then the wake-ups that the new state asks for."""
+    rules, kind, fact = turn.rules, told.kind, told.fact
+    if turn.customer.enrolments and kind in rules.inside_facts:
+        hear_inside(turn, told)
     for journey in rules.fact_entries.get(kind, ()):
-        enter_on_fact(turn, journey)
-    body = turn.cause.body
-    if isinstance(body, PERSON_FACTS):
+        enter_on_fact(turn, journey, told)
+    if isinstance(fact, PERSON_FACTS):
         for journey in rules.birthdays:
             turn.plan(planning.birthdays(turn.customer, journey, rules, now=turn.now))
-    if isinstance(body, PERSON_FACTS + HOLDING_FACTS):
+    if isinstance(fact, PERSON_FACTS + HOLDING_FACTS):
         for journey in rules.maturities:
             turn.plan(planning.maturities(turn.customer, journey, rules, now=turn.now))
     silences = rules.silences.get(kind, ())
-    if isinstance(body, facts.CustomerRegistered):
+    if isinstance(fact, facts.CustomerRegistered):
         silences = tuple(journey for group in rules.silences.values() for journey in group)
     for journey in silences:
         turn.plan(planning.silence(turn.customer, journey, now=turn.now))
@@ -103,14 +113,6 @@ def _adopt(turn: Turn) -> None:
     """Other rules are in force: entries are planned as they ask; who is inside a journey stays so."""
     for plan in planning.adopted(turn.customer, turn.rules, now=turn.now):
         turn.record(plan)
-
-
-def _reach_goals(turn: Turn, kind: str) -> None:
-    for enrolment, state in tuple(turn.customer.enrolments.items()):
-        journey = turn.rules.versions[state.journey, state.version]
-        if journey.goal is not None and journey.goal.fact == kind:
-            turn.record(events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="goal_reached"))
-            arm_silence_again(turn, journey)
 
 
 def _wake(turn: Turn, timer: str) -> None:

@@ -17,6 +17,7 @@ from journeys.definition import (
     EnterOnSilence,
     Journey,
     calendars_of,
+    heard_inside,
 )
 
 ENGINE_VERSION = 1
@@ -60,7 +61,8 @@ class Rules:
     """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
 
     ``journeys``, ``templates`` and ``calendars`` are those in force by name, ``versions`` all journeys ever
-    published. ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups
+    published. ``inside_facts`` are the kinds that somebody inside a journey may wait for or leave by.
+    ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups
     that a fact of each kind sets unless they are pending.
     """
 
@@ -72,7 +74,7 @@ class Rules:
         self.journeys = _in_force(rulebook.journeys)
         self.templates = {mark.template: mark for mark in sorted(rulebook.templates, key=_by_version)}
         self.calendars = {c.calendar: c for c in sorted(rulebook.calendars, key=lambda c: c.version)}
-        self.goal_facts = frozenset(j.goal.fact for j in rulebook.journeys if j.goal)
+        self.inside_facts = frozenset(fact for j in rulebook.journeys for fact in heard_inside(j))
         self.fact_entries: dict[str, tuple[Journey, ...]] = {}
         self.silences: dict[str, tuple[Journey, ...]] = {}
         self.birthdays: tuple[Journey, ...] = ()

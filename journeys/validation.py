@@ -1,15 +1,15 @@
 """Everything that is wrong with a journey beyond its shape, told at once and with its place.
 
-A journey without problems ends for every customer: each step exists and can be reached, none comes round
-again, and so every way leads to an end.
+A journey without problems ends for every customer (``journeys.ways``).
 """
 
 from collections.abc import Collection, Iterator, Mapping
 
 from domain.calendars import Calendar
+from domain.catalogue import CustomFact, fact_type
 from journeys.condition_problems import of_conditions, of_fact
 from journeys.definition import (
-    Branch,
+    Await,
     EnterOnBirthday,
     EnterOnFact,
     EnterOnMaturity,
@@ -17,11 +17,14 @@ from journeys.definition import (
     Journey,
     Moved,
     Send,
-    entry_values,
-    followers,
+    Wait,
+    WaitUntil,
+    values_inside,
 )
 from journeys.problem import Path, Problem
 from journeys.rulebook import CUSTOMER_VARIABLES, TemplateMark
+from journeys.step_problems import of_steps
+from journeys.ways import of_ways
 
 
 def problems(
@@ -37,9 +40,8 @@ def problems(
     found = [
         *_of_facts(journey),
         *_of_calendars(journey, calendars),
-        *_of_ids(journey),
-        *_of_ways(journey),
-        *_of_rounds(journey),
+        *of_ways(journey),
+        *of_steps(journey, journeys),
         *of_conditions(journey, journeys),
         *_of_templates(journey, templates),
     ]
@@ -47,87 +49,70 @@ def problems(
 
 
 def _of_facts(journey: Journey) -> Iterator[Problem]:
-    named: dict[Path, str] = {}
+    """Kinds of facts that nobody tells, and fields that they do not have."""
+    named: list[tuple[Path, str, str, tuple[str, ...]]] = []
     match journey.enter:
-        case EnterOnFact(fact=fact):
-            named["enter", "fact"] = fact
+        case EnterOnFact(fact=fact, values=values):
+            named.append((("enter",), "fact", fact, values))
         case EnterOnSilence(of=fact):
-            named["enter", "of"] = fact
+            named.append((("enter",), "of", fact, ()))
         case _:
             pass
     if journey.goal is not None:
-        named["goal", "fact"] = journey.goal.fact
-    for path, fact in named.items():
-        yield from of_fact(fact, path)
+        named.append((("goal",), "fact", journey.goal.fact, ()))
+    for number, way in enumerate(journey.exits):
+        if way.fact is not None:
+            named.append((("exits", number), "fact", way.fact, ()))
+    for number, step in enumerate(journey.steps):
+        if isinstance(step, Await):
+            named.append((("steps", number), "fact", step.fact, step.values))
+    for path, field, fact, values in named:
+        yield from of_fact(fact, (*path, field))
+        yield from _of_fields(fact, values, path)
+
+
+def _of_fields(fact: str, names: tuple[str, ...], path: Path) -> Iterator[Problem]:
+    kind = fact_type(fact)
+    if kind is None or kind is CustomFact:
+        return
+    fields = [field for field in kind.__struct_fields__ if field not in ("source", "id")]
+    for number, name in enumerate(names):
+        if name not in fields:
+            told = {"fact": fact, "found": name, "expected": ", ".join(fields)}
+            yield Problem("journey.unknown_field", (*path, "values", number), told)
 
 
 def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
-    """Calendars that do not exist, or lack the part that the entry needs."""
-    path: Path = ("enter", "calendar")
+    """Calendars that do not exist, or lack the part that is needed."""
+    working: list[tuple[Path, str]] = []
     match journey.enter:
         case EnterOnBirthday(calendar=str(name)):
             fit = [known.calendar for known in calendars.values() if known.lunar]
+            yield from _of_calendar(name, fit, ("enter", "calendar"))
         case EnterOnMaturity(moved=Moved(calendar=name)):
-            path = ("enter", "moved", "calendar")
-            fit = [known.calendar for known in calendars.values() if known.working]
+            working.append((("enter", "moved", "calendar"), name))
         case _:
-            return
+            pass
+    for number, step in enumerate(journey.steps):
+        match step:
+            case Wait(working=str(name)):
+                working.append((("steps", number, "working"), name))
+            case WaitUntil(moved=Moved(calendar=name)):
+                working.append((("steps", number, "moved", "calendar"), name))
+            case _:
+                pass
+    fit = [known.calendar for known in calendars.values() if known.working]
+    for path, name in working:
+        yield from _of_calendar(name, fit, path)
+
+
+def _of_calendar(name: str, fit: Collection[str], path: Path) -> Iterator[Problem]:
     if name not in fit:
         yield Problem("journey.unknown_calendar", path, {"found": name, "expected": ", ".join(sorted(fit))})
 
 
-def _of_ids(journey: Journey) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, step in enumerate(journey.steps):
-        if step.step in seen:
-            yield Problem("journey.step_twice", ("steps", index, "step"), {"step": step.step})
-        seen.add(step.step)
-
-
-def _of_ways(journey: Journey) -> Iterator[Problem]:
-    """Ways that lead nowhere, and steps that no way leads to."""
-    names = {step.step for step in journey.steps}
-    for index, step in enumerate(journey.steps):
-        for place, name in _named_ways(step):
-            if name not in names:
-                values = {"step": step.step, "found": name, "expected": ", ".join(sorted(names))}
-                yield Problem("journey.dangling", ("steps", index, *place), values)
-    reached = _reachable(journey, journey.steps[0].step)
-    for index, step in enumerate(journey.steps):
-        if step.step not in reached:
-            yield Problem("journey.unreachable", ("steps", index, "step"), {"step": step.step})
-
-
-def _named_ways(step: object) -> Iterator[tuple[Path, str]]:
-    if isinstance(step, Branch):
-        for number, case in enumerate(step.cases):
-            yield ("cases", number, "next"), case.next
-        yield ("otherwise",), step.otherwise
-    elif isinstance(following := getattr(step, "next", None), str):
-        yield ("next",), following
-
-
-def _of_rounds(journey: Journey) -> Iterator[Problem]:
-    """A step that can come round to itself: somebody could go round for ever."""
-    for index, step in enumerate(journey.steps):
-        if any(step.step in _reachable(journey, name) for name in followers(step)):
-            yield Problem("journey.round", ("steps", index, "step"), {"step": step.step})
-
-
-def _reachable(journey: Journey, start: str) -> set[str]:
-    ways = {step.step: followers(step) for step in journey.steps}
-    reached: set[str] = set()
-    ahead = [start]
-    while ahead:
-        name = ahead.pop()
-        if name not in reached:
-            reached.add(name)
-            ahead.extend(ways.get(name, ()))
-    return reached & ways.keys()
-
-
 def _of_templates(journey: Journey, templates: Mapping[str, TemplateMark]) -> Iterator[Problem]:
-    known = {*entry_values(journey.enter), *CUSTOMER_VARIABLES}
+    known = {*values_inside(journey), *CUSTOMER_VARIABLES}
     for index, step in enumerate(journey.steps):
         if not isinstance(step, Send):
             continue

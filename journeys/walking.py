@@ -1,27 +1,38 @@
 """The way through a journey: step after step until one waits or ends."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
+from domain import catalogue as facts
 from domain import events
 from domain.clock import first_at_local
-from domain.enrolment import waiting_timer, work_id
+from domain.enrolment import work_id
+from domain.events import Value, Values
 from domain.judgement import care_hold
-from journeys import planning
 from journeys.conditions import holds
-from journeys.definition import Branch, End, Journey, Send, Step, Task, Wait, time_of
-from journeys.turn import Turn
-
-
-def wait_is_over(turn: Turn, timer: str) -> None:
-    """A wake-up that is no entry's: whoever waits for it goes on."""
-    for enrolment, state in turn.customer.enrolments.items():
-        if waiting_timer(enrolment) == timer:
-            journey = turn.rules.versions[state.journey, state.version]
-            step = journey.step(state.step)
-            assert isinstance(step, Wait)  # noqa: S101 - only a wait sets this wake-up
-            advance(turn, enrolment, journey, step.next, cause=turn.cause.version)
-            return
+from journeys.definition import (
+    Approval,
+    Await,
+    Branch,
+    Delay,
+    Emit,
+    End,
+    Journey,
+    Jump,
+    Send,
+    Start,
+    Step,
+    Task,
+    Update,
+    Wait,
+    WaitUntil,
+    Webhook,
+    entry_values,
+    time_of,
+)
+from journeys.leaving import leave
+from journeys.turn import Call, Told, Turn
+from journeys.waiting import due_at
 
 
 def advance(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
@@ -36,23 +47,117 @@ def _take(turn: Turn, enrolment: str, journey: Journey, step: Step, *, cause: in
         case Send():
             turn.record(_request(turn, enrolment, journey, step), cause=cause)
             return step.next
-        case Wait():
-            until = first_at_local(turn.now, days=step.days, at=time_of(step.at), zone=turn.customer.zone)
-            waiting = events.EnrolmentWaiting(enrolment=enrolment, step=step.step, until=until)
-            turn.record(waiting, cause=cause)
+        case Wait() | Delay() | WaitUntil() | Await():
+            _wait(turn, enrolment, step, cause=cause)
             return None
         case Branch():
             return _choose(turn, enrolment, step, cause=cause)
-        case Task():
-            turn.record(_task(turn, enrolment, journey, step), cause=cause)
+        case Jump():
+            return _jump(turn, enrolment, step, cause=cause)
+        case Update():
+            noted = events.ProfileUpdated(enrolment=enrolment, step=step.step, values=step.set)
+            turn.record(noted, cause=cause)
             return step.next
+        case Emit():
+            _emit(turn, enrolment, step, cause=cause)
+            return step.next
+        case Start():
+            _call(turn, enrolment, step, cause=cause)
+            return step.next
+        case Task():
+            turn.record(_task(turn, enrolment, journey, step, due_at=_after_days(turn, step)), cause=cause)
+            return step.next
+        case Approval():
+            return _ask(turn, enrolment, journey, step, cause=cause)
+        case Webhook():
+            _call_out(turn, enrolment, journey, step, cause=cause)
+            return None
         case End():
-            ended = events.EnrolmentEnded(enrolment=enrolment, step=step.step, reason="end")
-            turn.record(ended, cause=cause)
-            arm_silence_again(turn, journey)
+            leave(turn, enrolment, reason="end", at=step.step, cause=cause)
             return None
         case _:
             assert_never(step)
+
+
+def _wait(turn: Turn, enrolment: str, step: Wait | Delay | WaitUntil | Await, *, cause: int) -> None:
+    entry = turn.customer.enrolments[enrolment].entry
+    until = due_at(step, entry, zone=turn.customer.zone, calendars=turn.rules.calendars, now=turn.now)
+    turn.record(events.EnrolmentWaiting(enrolment=enrolment, step=step.step, until=until), cause=cause)
+
+
+def _jump(turn: Turn, enrolment: str, step: Jump, *, cause: int) -> str:
+    done = turn.customer.enrolments[enrolment].visits.get(step.step, 0)
+    chosen = step.to if done < step.at_most else step.otherwise
+    seen: Values = {"jumps": done, "at_most": step.at_most}
+    taken = events.BranchTaken(enrolment=enrolment, step=step.step, next=chosen, values=seen)
+    turn.record(taken, cause=cause)
+    return chosen
+
+
+def _work(turn: Turn, enrolment: str, step: Step) -> str:
+    """The id of what this visit of the step makes."""
+    visit = turn.customer.enrolments[enrolment].visits.get(step.step, 0) + 1
+    return work_id(enrolment, step=step.step, visit=visit)
+
+
+def _emit(turn: Turn, enrolment: str, step: Emit, *, cause: int) -> None:
+    state, fact_id = turn.customer.enrolments[enrolment], _work(turn, enrolment, step)
+    data = {name: _told(state.entry.get(name)) for name in step.values}
+    emitted = events.FactEmitted(
+        enrolment=enrolment, step=step.step, fact=step.fact, id=fact_id, data=dict(data)
+    )
+    version = turn.record(emitted, cause=cause)
+    told = facts.CustomFact(source="journey", id=fact_id, data=data)
+    turn.ahead.append(Told(step.fact, told, turn.now, version, state.depth + 1))
+
+
+def _told(value: Value) -> str | int | bool | None:
+    """A value as a fact of the bank's own can carry it: no binary fractions, which no entry has."""
+    return str(value) if isinstance(value, float) else value
+
+
+def _call(turn: Turn, enrolment: str, step: Start, *, cause: int) -> None:
+    state, key = turn.customer.enrolments[enrolment], _work(turn, enrolment, step)
+    called = turn.rules.journeys.get(step.journey)
+    wanted = entry_values(called.enter) if called is not None else ()
+    entry = {name: state.entry.get(name) for name in wanted}
+    asked = events.JourneyCalled(
+        enrolment=enrolment, step=step.step, journey=step.journey, key=key, entry=entry
+    )
+    version = turn.record(asked, cause=cause)
+    turn.ahead.append(Call(step.journey, key, entry, version, state.depth + 1))
+
+
+def _ask(turn: Turn, enrolment: str, journey: Journey, step: Approval, *, cause: int) -> str | None:
+    until = first_at_local(turn.now, days=step.due_days, at=time_of(step.at), zone=turn.customer.zone)
+    task = _task(turn, enrolment, journey, step, due_at=until)
+    version = turn.record(task, cause=cause)
+    if isinstance(task, events.TaskSuppressed):
+        return step.otherwise
+    waiting = events.EnrolmentWaiting(enrolment=enrolment, step=step.step, until=until, work=task.task)
+    turn.record(waiting, cause=version)
+    return None
+
+
+def _call_out(turn: Turn, enrolment: str, journey: Journey, step: Webhook, *, cause: int) -> None:
+    state, call = turn.customer.enrolments[enrolment], _work(turn, enrolment, step)
+    called = events.WebhookCalled(
+        call=call,
+        enrolment=enrolment,
+        journey=journey.journey,
+        version=journey.version,
+        step=step.step,
+        endpoint=step.endpoint,
+        values={name: state.entry.get(name) for name in step.values},
+    )
+    version = turn.record(called, cause=cause)
+    until = turn.now + timedelta(hours=step.within_hours)
+    waiting = events.EnrolmentWaiting(enrolment=enrolment, step=step.step, until=until, work=call)
+    turn.record(waiting, cause=version)
+
+
+def _after_days(turn: Turn, step: Task) -> datetime:
+    return turn.now + timedelta(days=step.due_days)
 
 
 def _choose(turn: Turn, enrolment: str, step: Branch, *, cause: int) -> str:
@@ -67,15 +172,15 @@ def _choose(turn: Turn, enrolment: str, step: Branch, *, cause: int) -> str:
 
 
 def _task(
-    turn: Turn, enrolment: str, journey: Journey, step: Task
+    turn: Turn, enrolment: str, journey: Journey, step: Task | Approval, *, due_at: datetime
 ) -> events.TaskCreated | events.TaskSuppressed:
-    visit = turn.customer.enrolments[enrolment].visits.get(step.step, 0) + 1
-    task = work_id(enrolment, step=step.step, visit=visit)
+    task = _work(turn, enrolment, step)
     held = care_hold(turn.rules.policy, turn.customer, purpose=journey.purpose)
     if held is not None:
         return events.TaskSuppressed(
             task=task, enrolment=enrolment, step=step.step, rule="care_hold", values=held
         )
+    escalate_to = step.escalate_to if isinstance(step, Task) else None
     return events.TaskCreated(
         task=task,
         enrolment=enrolment,
@@ -83,7 +188,8 @@ def _task(
         version=journey.version,
         step=step.step,
         role=step.role,
-        due_at=turn.now + timedelta(days=step.due_days),
+        due_at=due_at,
+        escalate_to=escalate_to or "",
     )
 
 
@@ -110,8 +216,3 @@ def _request(turn: Turn, enrolment: str, journey: Journey, step: Send) -> events
         valid_hours=step.valid_hours,
         product_risk=step.product_risk,
     )
-
-
-def arm_silence_again(turn: Turn, ended: Journey) -> None:
-    """Whoever left is waited for again."""
-    turn.plan(planning.silence_again(turn.customer, ended, turn.rules, now=turn.now))

@@ -14,7 +14,7 @@ from domain.errors import StoreUnusable
 from stores import dialect
 from stores.schema import partitions
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 _PSYCOPG = "postgresql+psycopg"
 _BUSY_SECONDS = 10
 _IDLE_SECONDS = 60

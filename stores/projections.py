@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, and_, func, select
 
+from domain.catalogue import TaskDone
 from domain.clock import to_micros
 from domain.codec import decode_body
 from domain.errors import InputRefused
@@ -22,7 +23,7 @@ from domain.events import (
     MessageSuppressed,
     MessageUnknown,
     TaskCreated,
-    TaskSuppressed,
+    TaskEscalated,
     status_of,
 )
 from stores.database import customer_partitions, reading, writing
@@ -35,8 +36,9 @@ _CUSTOMER_KEY = ("partition", "stream")
 _SELECT = """
 SELECT stream, kind, recorded_at, body FROM events
 WHERE partition = :partition AND seq > :after AND seq <= :upto
-AND (kind LIKE 'message.%' OR kind LIKE 'task.%') ORDER BY seq
+AND (kind LIKE 'message.%' OR kind IN ('task.created/1', 'task.escalated/1', 'task.done/1')) ORDER BY seq
 """
+_TASK_CHANGED = ("role", "status", "done_at")
 _CHANGED = ("channel", "status", "reason", "sent_at")
 
 
@@ -58,7 +60,7 @@ class LedgerEntry(Struct, frozen=True):
 
 
 class TaskEntry(Struct, frozen=True):
-    """A task for a person. Instants are microseconds since 1970."""
+    """A task for a person: open, escalated (to this role) or as it was done. Instants as in a LedgerEntry."""
 
     id: str
     customer: str
@@ -66,8 +68,10 @@ class TaskEntry(Struct, frozen=True):
     version: int
     step: str
     role: str
+    status: str
     created_at: int
     due_at: int
+    done_at: int | None
 
 
 class Ledger:
@@ -156,14 +160,10 @@ class Ledger:
         self.catch_up()
         query = (
             select(
-                tasks.c.id,
-                streams.c.subject,
-                tasks.c.journey,
-                tasks.c.version,
-                tasks.c.step,
-                tasks.c.role,
-                tasks.c.created_at,
-                tasks.c.due_at,
+                *(
+                    tasks.c[name] if name != "customer" else streams.c.subject
+                    for name in TaskEntry.__struct_fields__
+                )
             )
             .join(streams, and_(*(streams.c[key] == tasks.c[key] for key in _CUSTOMER_KEY)))
             .where(tasks.c.partition > 0)
@@ -233,11 +233,15 @@ class _Stretch(Struct):
     messages: list[tuple[object, ...]] = []
     tasks: list[tuple[object, ...]] = []
     changes: list[tuple[object, ...]] = []
+    task_changes: list[tuple[object, ...]] = []
 
     def take_in(self, connection: Connection) -> None:
         keep(connection, messages, self.messages)
         keep(connection, tasks, self.tasks)
         update(connection, messages, _CHANGED, self.changes)
+        # One after the other: a task may be escalated and done in one stretch.
+        for change in self.task_changes:
+            update(connection, tasks, _TASK_CHANGED, [change])
 
 
 def _gathered(connection: Connection, partition: int, after: int, upto: int) -> _Stretch:
@@ -251,8 +255,10 @@ def _gathered(connection: Connection, partition: int, after: int, upto: int) -> 
                 requested[body.message] = _requested(partition, stream, at, body)
             case TaskCreated():
                 stretch.tasks.append(_created(partition, stream, at, body))
-            case TaskSuppressed():
-                pass
+            case TaskEscalated():
+                stretch.task_changes.append((partition, body.task, body.role, "escalated", None))
+            case TaskDone():
+                stretch.task_changes.append((partition, body.task, None, body.outcome, at))
             case _:
                 message = str(getattr(body, "message", ""))
                 entry = requested.get(message) or changed.setdefault(message, {})
@@ -291,8 +297,10 @@ def _created(partition: int, stream: int, at: int, body: TaskCreated) -> tuple[o
         body.version,
         body.step,
         body.role,
+        "open",
         at,
         to_micros(body.due_at),
+        None,
     )
 
 

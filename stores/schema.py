@@ -162,8 +162,10 @@ tasks = _table(
     _number("version"),
     _text("step"),
     _text("role"),
+    _text("status"),
     _number("created_at"),
     _number("due_at"),
+    Column("done_at", BigInteger, nullable=True),
 )
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(

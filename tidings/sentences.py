@@ -23,6 +23,7 @@ from journeys.definition import (
     EntryValue,
     Holds,
     Not,
+    Profile,
 )
 from tidings.wording import Wording
 
@@ -77,13 +78,21 @@ def _clause(condition: Condition, wording: Wording, *, negated: bool, nested: bo
 
 
 def _leaf(
-    condition: EntryValue | AssetsGrew | Attribute | Consented | DaysSince | Entered | Assets | CareHeld,
+    condition: EntryValue
+    | AssetsGrew
+    | Attribute
+    | Consented
+    | DaysSince
+    | Entered
+    | Assets
+    | CareHeld
+    | Profile,
     wording: Wording,
 ) -> tuple[str, dict[str, object]]:
     """The code of a condition without parts, and the values of its sentence."""
     match condition:
-        case EntryValue(name=name, at_least=least, at_most=most):
-            return "entry_value", {"name": name, "bounds": _bounds(least, most, wording)}
+        case EntryValue() | Profile():
+            return _value(condition, wording)
         case AssetsGrew(over_percent=percent, months=months):
             return "assets_grew", {"percent": percent, "months": _count(months, "month", wording)}
         case Attribute(name=name) if name in TEXT_ATTRIBUTES:
@@ -108,6 +117,15 @@ def _leaf(
             return "care_held.for", {"reasons": _either("hold", reasons or (), wording)}
         case _:
             assert_never(condition)
+
+
+def _value(condition: EntryValue | Profile, wording: Wording) -> tuple[str, dict[str, object]]:
+    code = "entry_value" if isinstance(condition, EntryValue) else "profile"
+    if condition.one_of is not None:
+        values = _listed(condition.one_of, "or_value", wording)
+        return f"{code}.one_of", {"name": condition.name, "values": values}
+    bounds = _bounds(condition.at_least, condition.at_most, wording)
+    return code, {"name": condition.name, "bounds": bounds}
 
 
 def _holds(condition: Holds, wording: Wording, *, negated: bool) -> str:

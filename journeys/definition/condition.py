@@ -37,9 +37,14 @@ class Not(_Condition, tag="not", frozen=True, kw_only=True):
 
 
 class EntryValue(_Condition, tag="entry_value", frozen=True, kw_only=True):
-    """A number that the enrolment was entered with lies in the given bounds (both included)."""
+    """A value that the enrolment was entered with, or that a step brought in since.
+
+    A number, or a text that writes one, lies in the given bounds (both included); a text, or a yes or no
+    (``true``, ``false``), is ``one_of`` those given. False where there is none, or one of another sort.
+    """
 
     name: str
+    one_of: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
     at_least: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
     at_most: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
 
@@ -129,6 +134,18 @@ class Assets(_Condition, tag="assets", frozen=True, kw_only=True):
     at_most: Amount | None = None
 
 
+class Profile(_Condition, tag="profile", frozen=True, kw_only=True):
+    """What journeys have noted about the customer under this name, as for ``entry_value``.
+
+    False where nothing was noted.
+    """
+
+    name: Name
+    one_of: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
+    at_least: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+    at_most: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+
+
 class CareHeld(_Condition, tag="care_held", frozen=True, kw_only=True):
     """The customer is under a care hold for one of the ``reasons``, or for any where none is given.
 
@@ -151,4 +168,5 @@ Condition = (
     | Entered
     | Assets
     | CareHeld
+    | Profile
 )

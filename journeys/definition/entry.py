@@ -56,10 +56,14 @@ class EnterOnMaturity(_Enter, tag="maturity", frozen=True, kw_only=True):
 
 
 class EnterOnFact(_Enter, tag="fact", frozen=True, kw_only=True):
-    """When such a fact arrives and the condition holds with it."""
+    """When such a fact arrives and the condition holds with it.
+
+    ``values`` are fields of the fact that conditions and templates may refer to.
+    """
 
     fact: str
     when: Condition | None = None
+    values: tuple[str, ...] = ()
 
 
 class EnterOnSilence(_Enter, tag="silence", frozen=True, kw_only=True):
@@ -89,7 +93,7 @@ def entry_values(enter: Enter) -> tuple[str, ...]:
             return ("age",)
         case EnterOnMaturity():
             return ("holding", "kind", "product", "matures_on", "offset_days")
-        case EnterOnFact():
-            return ("fact",)
+        case EnterOnFact(values=values):
+            return ("fact", *values)
         case EnterOnSilence():
             return ("last_at", "days")

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.base import Accepted
-from domain.catalogue import FACTS, Envelope, Fact, rank_of
+from domain.catalogue import FACTS, CustomFact, Envelope, Fact, rank_of
 from domain.customer import Customer
 from domain.events import (
     KIND_OF,
@@ -37,6 +38,14 @@ SHIPPED_RULEBOOK = Rulebook(
 SHIPPED_RULES = Rules(SHIPPED_RULEBOOK)
 
 
+B = TypeVar("B", bound=Struct)
+
+
+def _kind_of(fact: Fact) -> str:
+    """The name of a fact; one of the bank's own has it as its source here."""
+    return fact.source if isinstance(fact, CustomFact) else _KINDS[type(fact)]
+
+
 class Sent(Struct, frozen=True):
     """A message that was handed over, as a test tells it."""
 
@@ -64,16 +73,16 @@ class Scenario:
 
     def given(self, *told: tuple[datetime, Fact]) -> "Scenario":
         """These facts happen, each at its instant, with every wake-up that is due before it."""
-        for at, fact in sorted(told, key=lambda item: (item[0], rank_of(_KINDS[type(item[1])]))):
+        for at, fact in sorted(told, key=lambda item: (item[0], rank_of(_kind_of(item[1])))):
             self._wake_until(at, including=False)
-            self._take(_KINDS[type(fact)], at, cause=0, body=fact)
+            self._take(_kind_of(fact), at, cause=0, body=fact)
         return self
 
     def tell_late(self, at: datetime, fact: Fact, *, now: datetime) -> "Scenario":
         """A fact of the past comes in when it is already ``now``."""
         self._wake_until(now, including=True)
         self.customer = replace(self.customer, clock_at=max(now, self.customer.clock_at))
-        self._take(_KINDS[type(fact)], at, cause=0, body=fact)
+        self._take(_kind_of(fact), at, cause=0, body=fact)
         return self
 
     def until(self, at: datetime) -> "Scenario":
@@ -81,7 +90,7 @@ class Scenario:
         self._wake_until(at, including=True)
         return self
 
-    def bodies(self, kind: type[Struct]) -> list[Body]:
+    def bodies(self, kind: type[B]) -> list[B]:
         """What was recorded of this kind."""
         return [event.body for event in self.history if isinstance(event.body, kind)]
 
@@ -143,4 +152,4 @@ class Scenario:
 
 def envelope(subject: str, at: datetime, fact: Fact) -> Envelope:
     """A fact under its literal name."""
-    return Envelope(_KINDS[type(fact)], subject, at, fact)
+    return Envelope(_kind_of(fact), subject, at, fact)

@@ -26,6 +26,7 @@ from journeys.definition import (
     EntryValue,
     Holds,
     Not,
+    Profile,
 )
 from journeys.definition import Any as AnyOf
 from support.scenario import envelope
@@ -100,7 +101,12 @@ _DAYS = st.none() | st.integers(0, 3660)
 _FACTS = st.sampled_from(sorted(facts.FACTS)) | st.just("x.own/1")
 _NAMES = st.sampled_from(["birthday", "win-back", "offers"])
 leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
-    EntryValue: _bounded(EntryValue, st.integers(-9, 9), name=st.sampled_from(["age", "kind", "none"])),
+    EntryValue: _bounded(
+        EntryValue,
+        st.integers(-9, 9),
+        name=st.sampled_from(["age", "kind", "none"]),
+        one_of=st.none() | st.just(("7", "fund")),
+    ),
     AssetsGrew: st.builds(AssetsGrew, over_percent=st.integers(0, 50), months=st.integers(1, 3)),
     Attribute: _bounded(
         Attribute,
@@ -123,6 +129,7 @@ leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
     DaysSince: _bounded(DaysSince, st.integers(0, 3660), fact=_FACTS),
     Entered: st.builds(Entered, journey=_NAMES, within_days=_DAYS),
     Assets: _bounded(Assets, amounts.map(str)),
+    Profile: _bounded(Profile, st.integers(-9, 9), name=_NAMES, one_of=st.none() | st.just(("true", "warm"))),
     CareHeld: st.builds(CareHeld, reasons=st.none() | st.just(("dispute", "fraud"))),
 }
 conditions: st.SearchStrategy[Condition] = st.recursive(

@@ -1,89 +1,32 @@
 """The journey language: what validation finds, and that what it lets through ends."""
 
 from datetime import date
+from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
-from domain.events import BranchTaken, EnrolmentEnded, EnrolmentStarted
+from domain.events import BranchTaken
 from journeys.definition import (
-    AssetsGrew,
-    Branch,
-    Case,
-    Condition,
+    Await,
+    Delay,
+    Emit,
     End,
     EnterOnMaturity,
-    EntryValue,
     Journey,
-    Not,
-    Send,
+    Start,
     Step,
     Wait,
+    WaitUntil,
 )
-from journeys.rulebook import Rulebook, Rules, canonical, digest
+from journeys.rulebook import canonical, digest
 from journeys.validation import problems
 from support.facts import at, opened, registered
 from support.scenario import SHIPPED_RULEBOOK, SHIPPED_RULES, Scenario
 from tidings.authoring import decode_rulebook
 
-NAMES = [f"s{number}" for number in range(8)]
-names = st.sampled_from(NAMES)
-conditions: st.SearchStrategy[Condition] = st.recursive(
-    st.builds(EntryValue, name=st.just("offset_days"), at_most=st.integers(-40, 5))
-    | st.builds(AssetsGrew, over_percent=st.just(20), months=st.integers(1, 3)),
-    lambda inner: st.builds(Not, of=inner),
-    max_leaves=3,
-)
 
-
-def steps(name: str) -> st.SearchStrategy[Step]:
-    named = st.just(name)
-    return st.one_of(
-        st.builds(Wait, step=named, days=st.integers(0, 9), at=st.just("12:00"), next=names),
-        st.builds(
-            Send, step=named, template=st.just("maturity-ahead"), channels=st.just(("email",)), next=names
-        ),
-        st.builds(
-            Branch,
-            step=named,
-            cases=st.tuples(st.builds(Case, when=conditions, next=names)),
-            otherwise=names,
-        ),
-        st.builds(End, step=named),
-    )
-
-
-@st.composite
-def journeys(draw: st.DrawFn) -> Journey:
-    count = draw(st.integers(1, len(NAMES)))
-    return Journey(
-        journey="made-up",
-        version=1,
-        title={"en": "Made up"},
-        purpose="service",
-        topic="contracts",
-        enter=EnterOnMaturity(kinds=("term_deposit",), offsets=(-3,), at="10:00"),
-        steps=tuple(draw(steps(name)) for name in NAMES[:count]),
-    )
-
-
-@settings(max_examples=400, deadline=None)
-@given(journeys())
-def test_what_validation_lets_through_ends_and_what_it_refuses_it_refuses_for_a_reason(
-    journey: Journey,
-) -> None:
-    found = problems(journey, SHIPPED_RULES.templates, SHIPPED_RULES.calendars)
-    if found:
-        assert all(problem.code.startswith("journey.") for problem in found)
-        return
-    book = Rulebook(journeys=(journey,), templates=SHIPPED_RULEBOOK.templates, policy=SHIPPED_RULEBOOK.policy)
-    life = Scenario(rules=Rules(book)).given(
-        (at("2026-01-01 12:00"), registered()),
-        (at("2026-01-01 12:00"), opened(matures_on=date(2026, 2, 1))),
-    )
-    life.until(at("2027-01-01 12:00"))
-    assert len(life.bodies(EnrolmentStarted)) == len(life.bodies(EnrolmentEnded)) == 1
-    assert life.customer.timers == {}
+def _await(**given: Any) -> Await:
+    return Await(step="a", **{"fact": "survey.answered/1", "next": "z", "otherwise": "z", **given})
 
 
 def test_a_journey_that_validation_refuses_can_indeed_not_end() -> None:
@@ -126,3 +69,34 @@ def test_a_rulebook_is_its_canonical_bytes() -> None:
     again = decode_rulebook(canonical(SHIPPED_RULEBOOK))
     assert again == SHIPPED_RULEBOOK
     assert digest(again) == digest(SHIPPED_RULEBOOK)
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "place"),
+    [
+        (Delay(step="a", next="z"), "journey.no_time", "step"),
+        (WaitUntil(step="a", at="10:00", next="z"), "journey.no_time", "step"),
+        (WaitUntil(step="a", value="born", at="10:00", next="z"), "journey.unknown_value", "value"),
+        (Wait(step="a", at="10:00", working="cz", weekdays=("mon",), next="z"), "journey.no_time", "step"),
+        (Wait(step="a", at="10:00", working="lunar", next="z"), "journey.unknown_calendar", "working"),
+        (_await(within_hours=1, at="10:00"), "journey.no_time", "step"),
+        (_await(within_days=1), "journey.no_time", "step"),
+        (_await(within_hours=1, of_step="z"), "journey.sends_nothing", "of_step"),
+        (_await(within_hours=1, values=("colour",)), "journey.unknown_field", "values"),
+        (_await(within_hours=1, fact="nothing/1"), "journey.unknown_fact", "fact"),
+        (Start(step="a", journey="none", next="z"), "journey.unknown_journey", "journey"),
+        (Emit(step="a", fact="x.y/1", values=("born",), next="z"), "journey.unknown_value", "values"),
+    ],
+)
+def test_a_step_that_cannot_be_meant_is_refused_with_its_place(step: Step, code: str, place: str) -> None:
+    journey = Journey(
+        journey="own",
+        version=1,
+        title={"en": "Own"},
+        purpose="service",
+        topic="t",
+        enter=EnterOnMaturity(kinds=("loan",), offsets=(0,), at="10:00"),
+        steps=(step, End(step="z")),
+    )
+    found = problems(journey, {}, SHIPPED_RULES.calendars, ["other"])
+    assert [(p.code, p.path[:3]) for p in found] == [(code, ("steps", 0, place))]

@@ -19,12 +19,21 @@ def command(terminal: Terminal, limit: int) -> None:
         values: dict[str, object] = to_builtins(entry)
         values["created_at"] = from_micros(entry.created_at)
         values["due_at"] = from_micros(entry.due_at)
+        values["done_at"] = None if entry.done_at is None else from_micros(entry.done_at)
         told.append(values)
     terminal.json(told)
     rows = [
-        (shown(e.created_at), e.customer, e.journey, e.step, terminal.wording.tell(e.role), shown(e.due_at))
+        (
+            shown(e.created_at),
+            e.customer,
+            e.journey,
+            e.step,
+            terminal.wording.tell(e.role),
+            shown(e.due_at),
+            terminal.wording.tell(f"task.{e.status}") if e.status in ("open", "escalated") else e.status,
+        )
         for e in entries[:limit]
     ]
-    terminal.table("tasks", ["created_at", "customer", "journey", "step", "role", "due_at"], rows)
+    terminal.table("tasks", ["created_at", "customer", "journey", "step", "role", "due_at", "status"], rows)
     if len(entries) > limit:
         terminal.tell("messages.more", shown=limit, total=f"{len(entries):,}")

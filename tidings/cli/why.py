@@ -97,7 +97,8 @@ def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]
     if wording.has(code):
         rule = str(link.values.get("rule", ""))
         values = {**values, "rule": wording.tell(rule) if wording.has(rule) else rule}
-        reason = wording.tell(f"plan.{link.values.get('reason')}")
+        told_as = "wait" if kind == "wait.ended" else "plan"
+        reason = wording.tell(f"{told_as}.{link.values.get('reason')}")
         return [wording.tell(code, {**values, "reason": reason})]
     if kind.partition(".")[0] in ("message", "branch"):
         return []

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "0003"
 down_revision = None
 
 
@@ -155,8 +155,10 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("step", sa.Text, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
+        sa.Column("done_at", sa.BigInteger, nullable=True),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from domain.errors import NotFound, StoreCorrupt
 from domain.events import (
@@ -37,7 +37,8 @@ class Link(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """A message, what became of it and why. ``rule`` and ``values`` are those of a refusal.
 
-    ``chain`` leads from the first cause to the message's last event.
+    ``consent`` is the customer's word that the message rested on, or that forbade it. ``chain`` leads from
+    the first cause to the message's last event.
     """
 
     message: str
@@ -53,6 +54,7 @@ class Explanation(Struct, frozen=True):
     status: str
     rule: str | None
     values: Values
+    consent: Link | None
     chain: list[Link]
 
 
@@ -81,6 +83,7 @@ def explain(subject: str, history: Sequence[Event], message: str) -> Explanation
         status=status_of(last.kind),
         rule=refusal.rule if refusal else None,
         values=refusal.values if refusal else {},
+        consent=_consent(history, life),
         chain=[_link(event) for event in causes(history, last)],
     )
 
@@ -93,6 +96,21 @@ def causes(history: Sequence[Event], event: Event) -> list[Event]:
             raise StoreCorrupt("store.cause_missing", version=chain[-1].version, cause=cause)
         chain.append(history[cause - 1])
     return chain[::-1]
+
+
+def _consent(history: Sequence[Event], life: Sequence[Event]) -> Link | None:
+    """The word that the verdict cites. Raises StoreCorrupt where there is none at that place."""
+    cited = [event.body.consent for event in life if isinstance(event.body, MessageSending)]
+    cited += [
+        int(event.body.values["event"] or 0)
+        for event in life[-1:]
+        if isinstance(event.body, MessageSuppressed) and event.body.rule == "consent_withdrawn"
+    ]
+    if not cited or cited[-1] is None:
+        return None
+    if not 0 < cited[-1] < life[-1].version:
+        raise StoreCorrupt("store.cause_missing", version=life[-1].version, cause=cited[-1])
+    return _link(history[cited[-1] - 1])
 
 
 def _channel(life: Sequence[Event]) -> str | None:
@@ -140,12 +158,23 @@ def telling(event: Event) -> dict[str, object]:
             return {name: _plain(value) for name, value in _public(body).items()}
 
 
-_PERSONAL = {"given_name", "family_name", "email", "phone", "device", "birth_date", "address", "text"}
+_PERSONAL = {
+    "given_name",
+    "family_name",
+    "email",
+    "phone",
+    "device",
+    "birth_date",
+    "address",
+    "text",
+    "captured_from",
+}
 
 
 def _public(body: Struct) -> dict[str, object]:
     hidden = {*_PERSONAL, "variables"}
-    return {name: getattr(body, name) for name in body.__struct_fields__ if name not in hidden}
+    public = {name: getattr(body, name) for name in body.__struct_fields__ if name not in hidden}
+    return {name: value for name, value in public.items() if value is not UNSET}
 
 
 def _plain(value: object) -> object:

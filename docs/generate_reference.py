@@ -20,7 +20,7 @@ from domain.catalogue import FACTS, CustomFact, Fact
 from domain.events import EVENTS, Event, is_input
 from domain.lunar import LunarMonths
 from domain.policy import AgeLimit, ControlGroup, Policy
-from domain.quiet import QuietHours
+from domain.quiet import OnHolidays, QuietHours
 from journeys import definition
 from journeys.definition import (
     Case,
@@ -99,6 +99,17 @@ forbid it by every channel: `customer_gone`, `journey_left` (the goal was reache
 against it now: then it is put off to the first moment that none of them stands against, and judged anew at
 that moment. If that moment comes after the message makes sense, it is not sent, by the rule that costs the
 most time.
+
+Hours in which messages *may* leave are written as the quiet hours around them: marketing on working days from
+ten to seven only is quiet from `"19:00"` to `"10:00"`, and, by another window, all day on Saturdays, Sundays
+and `holidays`. A calendar that a window names must be published, with working days.
+
+An address that bounced or complained is suppressed for the customer of whom that was told. Another customer
+who shares the address has a history of their own, which does not know of it: suppression across customers is
+not built.
+
+`tidings journeys publish --policy PATH` puts a bank's own policy in force; its version must be higher than
+that of the one in force, whatever its name.
 """
 
 _CALENDARS_INTRO = """
@@ -125,6 +136,7 @@ _FAMILIES: dict[object, str] = {
     Goal: "[goal](#goal)",
     Exit: "[exit](#exit)",
     QuietHours: "[quiet hours](#quiethours)",
+    OnHolidays: "[on holidays](#onholidays)",
     Cap: "[cap](#cap)",
     AgeLimit: "[age limit](#agelimit)",
     ControlGroup: "[control group](#controlgroup)",
@@ -190,7 +202,7 @@ def journeys_page() -> str:
 def policy_page() -> str:
     """The policy document and its parts."""
     parts = [_head("Policy", _POLICY_INTRO), _section("The document", Policy)]
-    parts += [_section(kind.__name__, kind) for kind in (QuietHours, Cap, AgeLimit, ControlGroup)]
+    parts += [_section(kind.__name__, kind) for kind in (QuietHours, OnHolidays, Cap, AgeLimit, ControlGroup)]
     return "\n".join(parts)
 
 
@@ -277,7 +289,8 @@ def _table(fields: Sequence[shape.Field], *, personal: bool) -> Iterator[str]:
 
 
 def _default(field: shape.Field) -> str:
-    if field.required:
+    # A default that is left out of the bytes is none that the library tells.
+    if field.required or field.default is field.default_factory is NODEFAULT:
         return ""
     value = field.default_factory() if field.default is NODEFAULT else field.default
     return "" if value is None else f"`{msgspec.json.encode(value).decode()}`"

@@ -9,13 +9,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 OWN_FACT = r"^x\.[a-z][a-z0-9_.]*/[1-9][0-9]*$"
 PERSONAL = Meta(extra={"personal": True})
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
 PersonalDate = Annotated[date, PERSONAL]
+# Fields that a name got later: where they are not told, the bytes are those from before there was the field.
+LaterText = Text | None | UnsetType
+LaterPersonalText = PersonalText | None | UnsetType
 
 Purpose = Literal["marketing", "care", "service", "regulatory"]
 ChannelName = Literal["email", "sms", "push"]
@@ -76,22 +79,34 @@ class CustomerErased(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class ConsentGranted(Fact, frozen=True, kw_only=True, gc=False):
-    """``*`` stands for every channel or topic. Provenance says how the consent was given."""
+    """``*`` stands for every channel or topic. Provenance says how the consent was given.
+
+    ``text_version`` is what the customer was shown, ``captured_through`` where they said it (branch, web,
+    app, telephone), ``captured_by`` the officer or system that took it down, ``captured_from`` the network
+    address, number or place that it came from.
+    """
 
     purpose: Purpose = "marketing"
     channel: Text = "*"
     topic: Text = "*"
     provenance: Text
     text_version: Text | None = None
+    captured_through: LaterText = UNSET
+    captured_by: LaterText = UNSET
+    captured_from: LaterPersonalText = UNSET
 
 
 class ConsentWithdrawn(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer says no; it counts against earlier and broader grants."""
+    """The customer says no; it counts against earlier and broader grants. Fields as of a grant."""
 
     purpose: Purpose = "marketing"
     channel: Text = "*"
     topic: Text = "*"
     provenance: Text
+    text_version: LaterText = UNSET
+    captured_through: LaterText = UNSET
+    captured_by: LaterText = UNSET
+    captured_from: LaterPersonalText = UNSET
 
 
 class AccountOpened(Fact, frozen=True, kw_only=True, gc=False):

@@ -240,13 +240,17 @@ class MessageSuppressed(Struct, frozen=True, kw_only=True, gc=False):
     values: Values
 
 
-class MessageSending(Struct, frozen=True, kw_only=True, gc=False):
-    """The intent, recorded before the provider is called: what leaves, by the digest of its content."""
+class MessageSending(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The intent, recorded before the provider is called: what leaves, by the digest of its content.
+
+    ``consent`` is the version of the event in this history with the yes that it rests on; None without one.
+    """
 
     message: str
     channel: ChannelName
     language: str
     content_sha256: str
+    consent: int | None = None
 
 
 Input = TimerFired | RulebookAdopted | MessageAccepted | MessageRejected | MessageUnknown

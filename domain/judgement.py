@@ -18,16 +18,20 @@ from domain.events import MessageRequested, Values
 from domain.ids import share_of
 from domain.message import Message
 from domain.policy import VALID_HOURS, ControlGroup, Policy
-from domain.quiet import quiet_until
+from domain.quiet import Calendars, quiet_until
 
 _MIDNIGHT = time(0)
 _PUT_OFF_AT_MOST = 20
 
 
 class Allowed(Struct, frozen=True, gc=False):
-    """The message may leave now, by this channel."""
+    """The message may leave now, by this channel.
+
+    ``consent`` is the version of the event with the customer's yes that it rests on; None without one.
+    """
 
     channel: ChannelName
+    consent: int | None = None
 
 
 class Deferred(Struct, frozen=True, gc=False):
@@ -51,10 +55,13 @@ Verdict = Allowed | Deferred | Forbidden
 _Refusal = tuple[str, Values]
 
 
-def judge(policy: Policy, customer: Customer, message: Message, *, now: datetime) -> Verdict:
+def judge(
+    policy: Policy, customer: Customer, message: Message, *, calendars: Calendars, now: datetime
+) -> Verdict:
     """The first channel by which the message may leave, else when to look again, else why it must not.
 
-    A channel without an address says the least: its refusal is told only when every channel lacks one.
+    ``calendars`` by name are those of the rulebook. A channel without an address says the least: its refusal
+    is told only when every channel lacks one.
     """
     request = message.request
     refusal = next(_refusals(policy, customer, message, now), None)
@@ -62,7 +69,7 @@ def judge(policy: Policy, customer: Customer, message: Message, *, now: datetime
         return Forbidden(request.channels[0], *refusal)
     verdicts: list[Verdict] = []
     for channel in request.channels:
-        verdict = _by(policy, customer, message, channel, now)
+        verdict = _by(policy, customer, message, channel, calendars, now)
         if isinstance(verdict, Allowed):
             return verdict
         verdicts.append(verdict)
@@ -133,30 +140,37 @@ def _suitability_refusals(customer: Customer, request: MessageRequested, now: da
         yield "risk_assessment_expired", {"product_risk": risk, "valid_until": until.isoformat()}
 
 
-def _by(policy: Policy, customer: Customer, message: Message, channel: ChannelName, now: datetime) -> Verdict:
+def _by(
+    policy: Policy,
+    customer: Customer,
+    message: Message,
+    channel: ChannelName,
+    calendars: Calendars,
+    now: datetime,
+) -> Verdict:
     address = customer.addresses.get(channel)
     if address is None:
         return Forbidden(channel, "no_address", {"channel": channel})
     if address in customer.dead_addresses:
         return Forbidden(channel, "suppressed_address", {"channel": channel})
-    refusal = _consent_refusal(policy, customer, message.request, channel)
-    if refusal is not None:
-        return refusal
-    return _in_time(policy, customer, message, channel, now)
+    consented = _consented(policy, customer, message.request, channel)
+    if isinstance(consented, Forbidden):
+        return consented
+    return _in_time(policy, customer, message, consented, calendars, now)
 
 
-def _consent_refusal(
+def _consented(
     policy: Policy, customer: Customer, request: MessageRequested, channel: ChannelName
-) -> Forbidden | None:
+) -> Allowed | Forbidden:
     purpose, topic = request.purpose, request.topic
     rule = policy.consent[purpose]
     if rule == "not_needed":
-        return None
+        return Allowed(channel)
     word = latest_word(customer.consents, purpose=purpose, channel=channel, topic=topic)
     if word is None and rule == "not_withdrawn":
-        return None
+        return Allowed(channel)
     if word is not None and word.granted:
-        return None
+        return Allowed(channel, word.version)
     seen: Values = {"purpose": purpose, "channel": channel, "topic": topic}
     if word is None:
         return Forbidden(channel, "no_consent", seen)
@@ -165,18 +179,24 @@ def _consent_refusal(
 
 
 def _in_time(
-    policy: Policy, customer: Customer, message: Message, channel: ChannelName, now: datetime
+    policy: Policy,
+    customer: Customer,
+    message: Message,
+    allowed: Allowed,
+    calendars: Calendars,
+    now: datetime,
 ) -> Verdict:
     """Now, or at the first moment that no quiet hours and no cap stand against, while it makes sense."""
+    channel = allowed.channel
     moment, trail = now, list[tuple[timedelta, str, Values]]()
-    while (against := _put_off(policy, customer, message, channel, moment, now)) is not None:
+    while (against := _put_off(policy, customer, message, channel, calendars, moment, now)) is not None:
         rule, values, free_at = against
         if free_at is None or len(trail) == _PUT_OFF_AT_MOST:
             return Forbidden(channel, rule, values)
         trail.append((free_at - moment, rule, values))
         moment = free_at
     if not trail:
-        return Allowed(channel)
+        return allowed
     valid_until = _valid_until(policy, message)
     if moment <= valid_until:
         _, rule, values = trail[0]
@@ -188,7 +208,13 @@ def _in_time(
 
 
 def _put_off(
-    policy: Policy, customer: Customer, message: Message, channel: ChannelName, at: datetime, now: datetime
+    policy: Policy,
+    customer: Customer,
+    message: Message,
+    channel: ChannelName,
+    calendars: Calendars,
+    at: datetime,
+    now: datetime,
 ) -> tuple[str, Values, datetime | None] | None:
     """The rule against this moment, what it saw and the next moment to try; None where there is none."""
     request = message.request
@@ -197,10 +223,13 @@ def _put_off(
         for window in policy.quiet_hours
         if window.concerns(purpose=request.purpose, channel=channel, region=customer.region)
     ]
-    quiet = quiet_until(windows, at, customer.zone)
+    quiet = quiet_until(windows, at, customer.zone, calendars)
     if quiet is not None:
-        window, until = quiet
-        return "quiet_hours", {"window": window.name, "zone": customer.zone, "channel": channel}, until
+        seen: Values = {"window": quiet.window.name, "zone": customer.zone, "channel": channel}
+        on = quiet.window.holidays
+        if on is not None and on.has(quiet.day, calendars):
+            seen |= {"calendar": on.calendar, "holiday": quiet.day.isoformat()}
+        return "quiet_hours", seen, quiet.until
     day = local_day(at, customer.zone)
     for cap in policy.caps:
         if not cap.concerns(purpose=request.purpose, channel=channel):
@@ -210,7 +239,7 @@ def _put_off(
         if free == day:
             continue
         counted = sum(number for _, number in cap.days_of(customer.sends, day))
-        seen: Values = {"cap": cap.name, "at_most": cap.at_most, "in_days": cap.in_days, "counted": counted}
+        seen = {"cap": cap.name, "at_most": cap.at_most, "in_days": cap.in_days, "counted": counted}
         if ahead:
             seen["ahead"] = ahead
         return "cap", seen, None if free is None else at_local(free, _MIDNIGHT, customer.zone)

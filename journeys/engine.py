@@ -54,7 +54,13 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
 
 def hand_over(customer: Customer, message: str, rules: Rules) -> Verdict:
     """Whether this requested message may leave now, on current state; the policy's word is final."""
-    return judge(rules.policy, customer, customer.messages[message], now=customer.clock_at)
+    return judge(
+        rules.policy,
+        customer,
+        customer.messages[message],
+        calendars=rules.calendars,
+        now=customer.clock_at,
+    )
 
 
 def to_judge(customer: Customer, cause: Event, decided: Sequence[Event]) -> list[str]:

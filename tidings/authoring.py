@@ -21,6 +21,7 @@ from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
 from journeys.definition import Journey
+from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
 from stores.database import writing
@@ -237,9 +238,14 @@ def known_journeys(engine: Engine) -> set[str]:
 
 
 def _check(engine: Engine, documents: Documents) -> None:
-    """Raises InputRefused for the first journey that has a problem: nothing faulty comes into force."""
+    """Raises InputRefused for the first document that has a problem: nothing faulty comes into force."""
     marks = known_templates(engine, documents.templates)
     calendars = known_calendars(engine, documents.calendars)
+    if documents.policy is not None:
+        for problem in policy_problems(documents.policy, calendars):
+            raise InputRefused(
+                "policy.invalid", name=documents.policy.policy, problem=problem.code, **problem.values
+            )
     names = known_journeys(engine) | {journey.journey for journey in documents.journeys}
     for journey in documents.journeys:
         for problem in problems(journey, marks, calendars, names):

@@ -17,6 +17,7 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
 from journeys.definition import Journey
+from journeys.policy_problems import policy_problems
 from journeys.problem import Path as Place
 from journeys.problem import Problem
 from journeys.rulebook import TemplateMark, digest
@@ -150,6 +151,12 @@ def faults(
     return journey, [
         _fault(document, problem) for problem in problems(journey, templates, calendars, journeys)
     ]
+
+
+def policy_faults(document: Document, calendars: Mapping[str, Calendar]) -> tuple[Policy, list[Fault]]:
+    """A policy document, and all that is wrong with it. Raises InputRefused where its shape is wrong."""
+    policy = decode(document, Policy)
+    return policy, [_fault(document, problem) for problem in policy_problems(policy, calendars)]
 
 
 def json_schema(kind: str) -> dict[str, object]:

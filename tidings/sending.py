@@ -68,6 +68,7 @@ def prepare(
         channel=verdict.channel,
         language=rendered.language,
         content_sha256=rendered.sha256,
+        consent=verdict.consent,
     )
     return sending, rendered
 

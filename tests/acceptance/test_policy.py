@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from domain.caps import Cap
 from domain.catalogue import Envelope, Fact
 from domain.events import MessageDeferred, MessageRequested, MessageSending, MessageSuppressed
 from domain.policy import ControlGroup
+from domain.quiet import OnHolidays, QuietHours
 from journeys.definition import End, EnterOnBirthday, EnterOnFact, Goal, Journey, Send, Step, Wait
 from journeys.rulebook import Rulebook, Rules
 from support.bank import Bank
@@ -22,6 +24,7 @@ from tidings.wording import Wording
 MORNING = at("2026-01-05 10:00")
 NIGHT = at("2026-01-05 22:30")
 NEXT_MORNING = at("2026-01-06 08:00")
+SHANGHAI = "Asia/Shanghai"
 
 
 def asks(name: str = "own", *, on: str = "x.ask/1", **given: object) -> Journey:
@@ -49,6 +52,7 @@ def rules(*journeys: Journey, **policy: object) -> Rules:
             journeys=journeys,
             templates=SHIPPED_RULEBOOK.templates,
             policy=replace(SHIPPED_RULEBOOK.policy, **policy),
+            calendars=SHIPPED_RULEBOOK.calendars,
         )
     )
 
@@ -129,6 +133,48 @@ class TestQuietHours:
         own = asks(goal=Goal(fact="transaction.posted/1"), steps=steps)
         lived = life(own).ask(NIGHT).given((at("2026-01-06 07:00"), paid())).until(at("2026-02-01 12:00"))
         assert lived.messages() == [NotSent("tier-course", "journey_left", NEXT_MORNING)]
+
+
+class TestHolidays:
+    """The Spring Festival of 2026: days off from 15 to 23 February by the calendar of mainland China."""
+
+    WINDOW = QuietHours(name="holidays", purposes=("marketing",), holidays=OnHolidays(calendar="cn"))
+
+    def told(self, *windows: QuietHours, region: str | None = None, **given: Any) -> Scenario:
+        """Asked for on the first day off, a Sunday, at ten in Shanghai."""
+        night = SHIPPED_RULEBOOK.policy.quiet_hours
+        known = rules(asks(**given), quiet_hours=(*windows, *night))
+        lived = Life(rules=known, subject="c-1").given(
+            (MORNING, registered(zone=SHANGHAI, region=region)), (MORNING, granted())
+        )
+        return lived.ask(at("2026-02-15 10:00", SHANGHAI)).until(at("2026-03-31 12:00"))
+
+    def test_what_is_asked_for_on_a_holiday_leaves_on_the_first_morning_after_all_of_them(self) -> None:
+        lived = self.told(self.WINDOW, valid_hours=240)
+        (deferred,) = lived.bodies(MessageDeferred)
+        assert isinstance(deferred, MessageDeferred)
+        assert deferred.values == {
+            "window": "holidays",
+            "zone": SHANGHAI,
+            "channel": "email",
+            "calendar": "cn",
+            "holiday": "2026-02-15",
+        }
+        assert lived.messages() == [Sent("tier-course", "email", at("2026-02-24 08:00", SHANGHAI))]
+
+    def test_what_the_holidays_outlast_is_not_sent_and_says_so(self) -> None:
+        (message,) = self.told(self.WINDOW).messages()
+        assert message == NotSent("tier-course", "quiet_hours", at("2026-02-15 10:00", SHANGHAI))
+
+    def test_the_holidays_of_a_region_hold_for_the_customers_of_that_region(self) -> None:
+        window = replace(self.WINDOW, regions=("CN",))
+        asked = at("2026-02-15 10:00", SHANGHAI)
+        assert self.told(window, region="SG").messages() == [Sent("tier-course", "email", asked)]
+        assert isinstance(self.told(window, region="CN").messages()[0], NotSent)
+
+    def test_service_goes_on_where_the_window_does_not_name_it(self) -> None:
+        asked = at("2026-02-15 10:00", SHANGHAI)
+        assert self.told(self.WINDOW, purpose="service").messages() == [Sent("tier-course", "email", asked)]
 
 
 def _waiting() -> tuple[Step, ...]:

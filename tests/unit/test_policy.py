@@ -26,7 +26,7 @@ def word(granted: bool, *, channel: str = "*", topic: str = "*", days: int = 0, 
 
 
 def told(customer: Customer, purpose: Purpose = "marketing") -> Verdict:
-    return judge(POLICY, customer, asked(purpose, at=NOON), now=NOON)
+    return judge(POLICY, customer, asked(purpose, at=NOON), calendars={}, now=NOON)
 
 
 def knowing(**changes: object) -> Customer:
@@ -48,7 +48,7 @@ def test_silence_is_no() -> None:
 
 
 def test_a_yes_for_another_channel_chooses_that_channel() -> None:
-    assert told(knowing(consents=(word(True, channel="sms"),))) == Allowed("sms")
+    assert told(knowing(consents=(word(True, channel="sms", version=4),))) == Allowed("sms", 4)
 
 
 def test_a_yes_for_another_topic_is_no_yes() -> None:
@@ -58,7 +58,13 @@ def test_a_yes_for_another_topic_is_no_yes() -> None:
 
 def test_a_later_no_for_one_channel_leaves_the_others() -> None:
     words = (word(True), word(False, channel="email", days=1, version=2))
-    assert told(knowing(consents=words)) == Allowed("sms")
+    assert told(knowing(consents=words)) == Allowed("sms", 1)
+
+
+def test_what_is_allowed_names_the_word_that_it_rests_on() -> None:
+    words = (word(True, version=3), word(True, channel="email", topic="offers", days=1, version=7))
+    assert told(knowing(consents=words)) == Allowed("email", 7)
+    assert told(knowing(consents=words), "service") == Allowed("email", None)
 
 
 def test_a_withdrawal_names_the_word_that_decided() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec import to_builtins
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from domain.calendars import Calendar
@@ -25,6 +26,7 @@ from tidings.documents import (
     faults,
     json_schema,
     mark_of,
+    policy_faults,
     read_document,
     read_documents,
     shipped,
@@ -160,6 +162,12 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
     type=click.Path(path_type=Path),
     help="A calendar, or a folder of them, such as one with a newly decreed year; may be given again.",
 )
+@click.option(
+    "--policy",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="The bank's own policy, with a higher version than the one in force.",
+)
 @common_options
 @click.pass_context
 def publish_command(
@@ -168,17 +176,22 @@ def publish_command(
     paths: tuple[Path, ...],
     templates: tuple[Path, ...],
     calendars: tuple[Path, ...],
+    policy: Path | None,
 ) -> None:
     """Put a bank's own journeys in force, all or none; the next run brings them to every customer.
 
     A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
     with line and column, and nothing is published.
     """
-    if not paths and not calendars:
+    if not paths and not calendars and policy is None:
         raise click.UsageError("Missing argument 'PATH...'.")
     engine = bootstrap(terminal.settings).engine
     own, problems = _checked(
-        engine, read_documents(paths), read_documents(templates), read_documents(calendars)
+        engine,
+        read_documents(paths),
+        read_documents(templates),
+        read_documents(calendars),
+        read_document(policy) if policy else None,
     )
     if problems:
         _tell_problems(terminal, problems)
@@ -212,6 +225,7 @@ def _checked(
     journeys: Sequence[Document],
     templates: Sequence[Document],
     calendars: Sequence[Document],
+    policy: Document | None,
 ) -> tuple[Documents, list[Fault]]:
     """The documents, and what is wrong with them: of journeys only where the rest is sound."""
     found: list[Fault] = []
@@ -238,6 +252,16 @@ def _checked(
         return own, found
     marks = known_templates(engine, own.templates)
     known_days = known_calendars(engine, dated)
+    if policy is not None:
+        try:
+            ruling, problems = policy_faults(policy, known_days)
+            own = replace(own, policy=ruling)
+            newest = known.policy.version
+            if ruling.version <= newest and ruling != known.policy:
+                found.append(_too_old(policy, ruling.policy, ruling.version, newest=newest))
+            found += problems
+        except InputRefused as error:
+            found.append(_refused(policy, error))
     known = in_force(engine).rules
     # Conditions may name a journey that is published with theirs, before or after it.
     together = (document.data for document in journeys)

@@ -8,6 +8,7 @@ from msgspec import to_builtins
 
 from audit.replay import Replayed, replay
 from audit.why import telling
+from domain.consent import Word
 from domain.errors import NotFound
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
@@ -54,7 +55,7 @@ def _show(terminal: Terminal, replayed: Replayed) -> None:
         ("zone", customer.zone),
         ("language", customer.language),
         ("channels", ", ".join(sorted(customer.addresses))),
-        ("consents", ", ".join(_word(w.purpose, w.channel, w.topic, w.granted) for w in customer.consents)),
+        ("consents", ", ".join(_word(w) for w in customer.consents)),
         ("care_holds", ", ".join(customer.care_holds)),
         ("holdings", ", ".join(sorted(customer.holdings))),
         ("enrolments", ", ".join(f"{e.journey} @ {e.step}" for e in customer.enrolments.values())),
@@ -70,5 +71,7 @@ def _telling(name: str, value: object) -> bool:
     return value not in (None, "", {}) and name not in ("source", "id")
 
 
-def _word(purpose: str, channel: str, topic: str, granted: bool) -> str:
-    return f"{'+' if granted else '-'}{purpose}/{channel}/{topic}"
+def _word(word: Word) -> str:
+    """Yes or no to what, and the event that says how it was given."""
+    sign = "+" if word.granted else "-"
+    return f"{sign}{word.purpose}/{word.channel}/{word.topic} ({word.version})"

@@ -71,10 +71,27 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
         told.append(wording.tell(f"rule.{explanation.rule}", {**explanation.values, **values}))
         if "free_at" in explanation.values:
             told.append(wording.tell("why.too_late", explanation.values))
+        if "holiday" in explanation.values:
+            told.append(wording.tell("why.holiday", explanation.values))
+    if explanation.consent is not None:
+        told.append(_consent(explanation.consent, wording))
     for link in _without_detours(explanation.chain):
         at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
         told += _cause(link, wording, {**values, **link.values, "at": at})
     return told
+
+
+def _consent(word: Link, wording: Wording) -> str:
+    """The customer's word that decided, with as much of how it was given as was told."""
+    names = ("provenance", "text_version", "captured_through", "captured_by")
+    given = [
+        wording.tell(f"consent.{name}", {"value": value})
+        for name in names
+        if (value := word.values.get(name))
+    ]
+    at = word.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
+    values = {"at": at, "event": word.version, "given": wording.tell("consent.and").join(given)}
+    return wording.tell(f"why.{word.kind.partition('/')[0]}", values)
 
 
 def _without_detours(chain: list[Link]) -> list[Link]:

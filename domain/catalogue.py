@@ -7,30 +7,34 @@ identify a person are marked ``PERSONAL``.
 import re
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct
 
-OWN_FACT = r"^x\.[a-z][a-z0-9_.]*/[1-9][0-9]*$"
-PERSONAL = Meta(extra={"personal": True})
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
-PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
-PersonalDate = Annotated[date, PERSONAL]
-# Fields that a name got later: where they are not told, the bytes are those from before there was the field.
-LaterText = Text | None | UnsetType
-LaterPersonalText = PersonalText | None | UnsetType
-
-Purpose = Literal["marketing", "care", "service", "regulatory"]
-ChannelName = Literal["email", "sms", "push"]
-HoldingKind = Literal["term_deposit", "wealth_product", "fund", "loan", "policy", "card"]
-HoldReason = Literal["bereavement", "hardship", "dispute", "fraud"]
-
-
-class Fact(Struct, frozen=True, kw_only=True, gc=False):
-    """What happened, told by ``source`` under its own ``id``; the pair is never used twice."""
-
-    source: Text
-    id: Text
+from domain.answers import ComplaintFiled as ComplaintFiled
+from domain.answers import ComplaintResolved as ComplaintResolved
+from domain.answers import ContactBounced as ContactBounced
+from domain.answers import ContactComplained as ContactComplained
+from domain.answers import ContactReplied as ContactReplied
+from domain.answers import FeedbackGiven as FeedbackGiven
+from domain.answers import MessageClicked as MessageClicked
+from domain.answers import MessageDelivered as MessageDelivered
+from domain.answers import MessageOpened as MessageOpened
+from domain.answers import SurveyAnswered as SurveyAnswered
+from domain.answers import TaskDone as TaskDone
+from domain.answers import WebhookAnswered as WebhookAnswered
+from domain.fact import OWN_FACT as OWN_FACT
+from domain.fact import PERSONAL as PERSONAL
+from domain.fact import ChannelName as ChannelName
+from domain.fact import Fact as Fact
+from domain.fact import HoldingKind as HoldingKind
+from domain.fact import HoldReason as HoldReason
+from domain.fact import LaterPersonalText as LaterPersonalText
+from domain.fact import LaterText as LaterText
+from domain.fact import PersonalDate as PersonalDate
+from domain.fact import PersonalText as PersonalText
+from domain.fact import Purpose as Purpose
+from domain.fact import Text as Text
 
 
 class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
@@ -184,33 +188,6 @@ class RiskAssessed(Fact, frozen=True, kw_only=True, gc=False):
     valid_until: date | None = None
 
 
-class ComplaintFiled(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer complained."""
-
-    complaint: Text
-    topic: Text | None = None
-
-
-class ComplaintResolved(Fact, frozen=True, kw_only=True, gc=False):
-    """A complaint was resolved."""
-
-    complaint: Text
-
-
-class SurveyAnswered(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer answered a survey."""
-
-    survey: Text
-    score: int | None = None
-
-
-class FeedbackGiven(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer gave an opinion without being asked."""
-
-    topic: Text
-    score: int | None = None
-
-
 class LossIncurred(Fact, frozen=True, kw_only=True, gc=False):
     """A holding lost ``amount`` of its value."""
 
@@ -235,62 +212,6 @@ class CareHoldLifted(Fact, frozen=True, kw_only=True, gc=False):
     """The reason for a care hold is over."""
 
     reason: HoldReason
-
-
-class ContactBounced(Fact, frozen=True, kw_only=True, gc=False):
-    """A permanent failure of this address; nothing more is sent to it."""
-
-    channel: ChannelName
-    address: PersonalText
-
-
-class ContactComplained(Fact, frozen=True, kw_only=True, gc=False):
-    """The recipient called a message unwanted; nothing more is sent to this address."""
-
-    channel: ChannelName
-    address: PersonalText
-
-
-class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer answered a message."""
-
-    channel: ChannelName
-    text: PersonalText
-
-
-class MessageDelivered(Fact, frozen=True, kw_only=True, gc=False):
-    """The message of this id reached the customer's device or mailbox."""
-
-    message: Text
-
-
-class MessageOpened(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer opened the message."""
-
-    message: Text
-
-
-class MessageClicked(Fact, frozen=True, kw_only=True, gc=False):
-    """The customer followed a link of the message."""
-
-    message: Text
-    link: Text | None = None
-
-
-class TaskDone(Fact, frozen=True, kw_only=True, gc=False):
-    """A person has done the task of this id. ``outcome`` is free, ``approved`` says yes to an approval."""
-
-    task: Text
-    outcome: Text = "done"
-    by: Text | None = None
-
-
-class WebhookAnswered(Fact, frozen=True, kw_only=True, gc=False):
-    """What a webhook's endpoint answered to the call of this id."""
-
-    call: Text
-    ok: bool
-    values: dict[str, str | int | bool | None] = {}
 
 
 class CustomFact(Fact, frozen=True, kw_only=True, gc=False):

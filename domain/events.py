@@ -9,9 +9,22 @@ from datetime import datetime
 from msgspec import Struct
 
 from domain.catalogue import ChannelName, Fact, Purpose, fact_type
-
-Value = str | int | float | bool | None
-Values = dict[str, Value]
+from domain.passage import AdmissionRefused as AdmissionRefused
+from domain.passage import BranchTaken as BranchTaken
+from domain.passage import EnrolmentEnded as EnrolmentEnded
+from domain.passage import EnrolmentStarted as EnrolmentStarted
+from domain.passage import EnrolmentWaiting as EnrolmentWaiting
+from domain.passage import FactEmitted as FactEmitted
+from domain.passage import JourneyCalled as JourneyCalled
+from domain.passage import ProfileUpdated as ProfileUpdated
+from domain.passage import TaskCreated as TaskCreated
+from domain.passage import TaskEscalated as TaskEscalated
+from domain.passage import TaskSuppressed as TaskSuppressed
+from domain.passage import TimersPlanned as TimersPlanned
+from domain.passage import Value as Value
+from domain.passage import Values as Values
+from domain.passage import WaitEnded as WaitEnded
+from domain.passage import WebhookCalled as WebhookCalled
 
 
 class TimerFired(Struct, frozen=True, kw_only=True, gc=False):
@@ -46,159 +59,6 @@ class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
 
     message: str
     reason: str
-
-
-class TimersPlanned(Struct, frozen=True, kw_only=True, gc=False):
-    """Wake-ups set (or moved) to an instant, and wake-ups dropped; the reason says why."""
-
-    due: dict[str, datetime] = {}
-    dropped: tuple[str, ...] = ()
-    reason: str
-
-
-class AdmissionRefused(Struct, frozen=True, kw_only=True, gc=False):
-    """The journey's entry matched, and still the customer did not enter: rule and the values it saw."""
-
-    journey: str
-    version: int
-    key: str
-    rule: str
-    values: Values
-
-
-class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The customer enters one version of a journey; ``entry`` holds what the steps may refer to.
-
-    ``depth`` counts the journeys that led here, one by another.
-    """
-
-    enrolment: str
-    journey: str
-    version: int
-    key: str
-    entry: Values
-    depth: int = 0
-
-
-class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The customer stays at ``step`` until a wake-up at ``until`` (aware UTC), or an answer to ``work``.
-
-    ``work`` is the id of the task or call that the step has asked for.
-    """
-
-    enrolment: str
-    step: str
-    until: datetime
-    work: str = ""
-
-
-class WaitEnded(Struct, frozen=True, kw_only=True, gc=False):
-    """What was waited for at ``step`` has come, or has not in time; the customer goes on to ``next``.
-
-    ``reason`` is one of fact, approved, refused, answered, failed, timeout; ``values`` are from now on
-    among those that steps may refer to.
-    """
-
-    enrolment: str
-    step: str
-    reason: str
-    next: str
-    values: Values
-
-
-class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """``reason`` is one of end, goal_reached, exit, superseded, expired, withdrawn (the customer is gone).
-
-    ``exit`` names the exit that was taken.
-    """
-
-    enrolment: str
-    step: str
-    reason: str
-    exit: str = ""
-
-
-class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
-    """Of several ways the customer goes on to ``next``; ``values`` are those that the cases looked at."""
-
-    enrolment: str
-    step: str
-    next: str
-    values: Values
-
-
-class ProfileUpdated(Struct, frozen=True, kw_only=True, gc=False):
-    """A journey noted ``values`` about the customer; what it does not speak of stays."""
-
-    enrolment: str
-    step: str
-    values: dict[str, str | int | bool]
-
-
-class FactEmitted(Struct, frozen=True, kw_only=True, gc=False):
-    """A journey told a fact of the bank's own, of this kind and id, that others may act on."""
-
-    enrolment: str
-    step: str
-    fact: str
-    id: str
-    data: Values
-
-
-class JourneyCalled(Struct, frozen=True, kw_only=True, gc=False):
-    """A journey asked to let the customer into another one under this key, with these values."""
-
-    enrolment: str
-    step: str
-    journey: str
-    key: str
-    entry: Values
-
-
-class WebhookCalled(Struct, frozen=True, kw_only=True, gc=False):
-    """A journey asked for a call of ``endpoint`` with ``values``; the answer speaks of ``call``."""
-
-    call: str
-    enrolment: str
-    journey: str
-    version: int
-    step: str
-    endpoint: str
-    values: Values
-
-
-class TaskCreated(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Work for a person of ``role``, due at ``due_at``; the step of the journey's version titles it.
-
-    If it is not done by then it goes to ``escalate_to``, where that is given.
-    """
-
-    task: str
-    enrolment: str
-    journey: str
-    version: int
-    step: str
-    role: str
-    due_at: datetime
-    escalate_to: str = ""
-
-
-class TaskEscalated(Struct, frozen=True, kw_only=True, gc=False):
-    """Nobody has told that the task is done in time: it is now with ``role``."""
-
-    task: str
-    enrolment: str
-    role: str
-
-
-class TaskSuppressed(Struct, frozen=True, kw_only=True, gc=False):
-    """No work is asked of anybody: the policy's rule by name and the values it saw."""
-
-    task: str
-    enrolment: str
-    step: str
-    rule: str
-    values: Values
 
 
 class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):

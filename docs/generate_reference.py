@@ -62,6 +62,15 @@ characters. Times of day are the customer's own; days are days of the customer's
 journeys in `journeys/library/` are examples of all of it but most conditions. `tidings journeys schema` gives
 the same as a JSON Schema; `tidings journeys show NAME` tells entry and conditions as sentences.
 """
+_ENTRIES_INTRO = """
+What is planned ahead follows the customer: with another zone, birth date or contract it is worked out anew,
+and what has its moment behind it then is over. So who moves east on the day itself, over the hour of `at`,
+does not enter that day, and who moves west does not enter twice. A time that the clock skips comes as late
+after it as it was before; one that it shows twice is the first.
+
+`when` is asked at the moment of entry, of the customer and the values below. Where it does not hold nobody
+enters, and no refusal is recorded, since most who are asked do not fit; of a request it is.
+"""
 _CONDITIONS_INTRO = """
 A condition is a tree, decided from the customer's history alone, as of the customer's own clock: the fact
 that is being decided on counts, the machine's time does not. What is not known makes a condition false, and
@@ -71,7 +80,11 @@ _TOGETHER_INTRO = """
 Besides the shape, validation requires that
 
 - each fact that is named exists, or is a bank's own (`x.<name>/<version>`);
-- a calendar exists, with lunar months for a birthday and working days to move by or to count;
+- a calendar exists, with lunar months for birthdays and festivals and working days to move by or to count;
+- a `yearly` entry has just one day, which there is in some year, and a calendar if the day is lunar;
+- an `anniversary` has `kinds` if it is one of a contract, and else none;
+- the rule of a `schedule` can be read, and names a day within a hundred years;
+- the values of a `request` differ from each other and from what every request and customer has;
 - step names differ, and every `next`, `otherwise`, `to` and case leads to a step;
 - every step can be reached, only a `jump` leads round, and there is a wait on every way round;
 - a wait says in one way how long it is, and an exit has a fact or a condition;
@@ -123,6 +136,8 @@ and the newest published counts. What is decided follows from the rulebook, whic
 # What a text's pattern means, where the pattern alone would be no help.
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
+    get_args(definition.ValueName)[1].pattern: "name (with `_`, not `-`)",
+    get_args(definition.MonthDay)[1].pattern: 'day of a year, `"MM-DD"`',
     get_args(definition.LocalTime)[1].pattern: 'time of day, `"HH:MM"`',
     get_args(definition.Amount)[1].pattern: 'decimal number as text, `"100.50"`',
 }
@@ -184,7 +199,7 @@ def journeys_page() -> str:
     """The journey document: its own fields, entries, steps, conditions, and what holds between them."""
     parts = [_head("Journeys", _JOURNEYS_INTRO), _section("The document", Journey)]
     parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal, Exit)]
-    parts.append("## Entries\n")
+    parts.append(f"## Entries\n{_ENTRIES_INTRO}")
     for entry in get_args(Enter):
         values = ", ".join(f"`{name}`" for name in _values_of(entry))
         parts.append(_section(_tag(entry), entry, level=3) + f"\nSteps and templates may use: {values}.\n")

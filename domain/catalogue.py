@@ -214,6 +214,18 @@ class CareHoldLifted(Fact, frozen=True, kw_only=True, gc=False):
     reason: HoldReason
 
 
+class JourneyRequested(Fact, frozen=True, kw_only=True, gc=False):
+    """Somebody asks that the customer enter ``journey``, by hand or by a program.
+
+    ``values`` are what the journey's entry declares.
+    """
+
+    journey: Text
+    values: Annotated[dict[str, str | int | float], Meta(max_length=50)] = {}
+    requested_by: Text
+    reason: Text | None = None
+
+
 class CustomFact(Fact, frozen=True, kw_only=True, gc=False):
     """A bank's own fact, ``x.<name>/<version>``; journeys may start on it."""
 
@@ -262,6 +274,7 @@ FACTS: dict[str, type[Fact]] = {
     "message.clicked/1": MessageClicked,
     "task.done/1": TaskDone,
     "webhook.answered/1": WebhookAnswered,
+    "journey.requested/1": JourneyRequested,
 }
 
 _OWN_FACT = re.compile(OWN_FACT)

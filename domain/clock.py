@@ -70,19 +70,19 @@ def full_years(since: date, day: date) -> int:
     return day.year - since.year - (in_year(since, day.year, leap_day="mar-1") > day)
 
 
-def next_anniversary(
-    day: date, *, not_before: datetime, at: time, zone: str, leap_day: LeapDayRule
-) -> datetime:
-    """The first instant, not before the given one, at which ``day`` recurs at local ``at``.
+def easter_sunday(year: int) -> date:
+    """Easter Sunday of the western churches.
 
-    The day itself counts as its first occurrence; a date in the future is not anticipated.
+    Source: the anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, chapter 8).
     """
-    year = max(local_day(not_before, zone).year - 1, day.year)
-    while True:
-        candidate = at_local(in_year(day, year, leap_day=leap_day), at, zone)
-        if candidate >= not_before:
-            return candidate
-        year += 1
+    moon, (century, place) = year % 19, divmod(year, 100)
+    leap_centuries, odd_centuries = divmod(century, 4)
+    leaps, odd_years = divmod(place, 4)
+    epact = (19 * moon + century - leap_centuries - (8 * century + 13) // 25 + 15) % 30
+    weekday = (32 + 2 * odd_centuries + 2 * leaps - epact - odd_years) % 7
+    late = (moon + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
 
 
 def add_months(day: date, months: int) -> date:

@@ -36,12 +36,16 @@ class OpenTask(Struct, frozen=True, gc=False):
 
 
 class Customer(Struct, frozen=True):
-    """Everything that decisions may look at. ``clock_at`` never goes back (aware UTC)."""
+    """Everything that decisions may look at. ``clock_at`` never goes back (aware UTC).
+
+    ``since`` is the day of the earliest registration, where the customer lived then.
+    """
 
     subject: str
     version: int = 0
     clock_at: datetime = EPOCH
     registered_at: datetime | None = None
+    since: date | None = None
     gone: bool = False
     birth_date: date | None = None
     given_name: str = ""

@@ -13,6 +13,7 @@ from domain.clock import local_day
 from domain.customer import Customer, Entry, OpenTask, Timer
 from domain.enrolment import Enrolment, expiry_timer, task_timer, waiting_timer
 from domain.events import Event
+from domain.holding import Holding, occasion_of
 from domain.mappings import without
 from domain.message import Message, deferral_timer, message_of_timer
 
@@ -46,7 +47,19 @@ def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event:
         customer,
         enrolments={**customer.enrolments, body.enrolment: enrolment},
         entered={**customer.entered, body.journey: Entry(now, {**recent, body.key: now})},
+        holdings=_told(customer.holdings, body) if body.covers else customer.holdings,
     )
+
+
+def _told(holdings: dict[str, Holding], body: events.EnrolmentStarted) -> dict[str, Holding]:
+    """The contracts, of which those that the enrolment covers remember it."""
+    offset = int(str(body.entry["offset_days"]))
+    told: dict[str, Holding] = {}
+    for name in body.covers:
+        if (holding := holdings.get(name)) is not None:
+            occasion = occasion_of(body.journey, matures_on=holding.matures_on, offset=offset)
+            told[name] = replace(holding, told=(*holding.told, occasion))
+    return {**holdings, **told}
 
 
 def _enrolment_waiting(customer: Customer, body: events.EnrolmentWaiting, event: Event) -> Customer:

@@ -1,6 +1,7 @@
 """What each fact makes of a customer's state."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from msgspec import Struct
@@ -23,18 +24,24 @@ def _described(
 ) -> Customer:
     given: dict[ChannelName, str | None] = {"email": body.email, "sms": body.phone, "push": body.device}
     addresses = {**customer.addresses, **{name: to for name, to in given.items() if to is not None}}
+    zone, registered = body.zone or customer.zone, isinstance(body, facts.CustomerRegistered)
     return replace(
         customer,
-        registered_at=customer.registered_at
-        or (event.recorded_at if isinstance(body, facts.CustomerRegistered) else None),
+        registered_at=customer.registered_at or (event.recorded_at if registered else None),
+        since=_earlier(customer.since, event, zone) if registered else customer.since,
         birth_date=body.birth_date or customer.birth_date,
         given_name=customer.given_name if body.given_name is None else body.given_name,
         family_name=customer.family_name if body.family_name is None else body.family_name,
         language=body.language or customer.language,
-        zone=body.zone or customer.zone,
+        zone=zone,
         region=body.region or customer.region,
         addresses={name: to for name, to in addresses.items() if to},
     )
+
+
+def _earlier(since: date | None, event: Event, zone: str) -> date:
+    day = local_day(event.occurred_at, zone)
+    return day if since is None else min(since, day)
 
 
 def _left(customer: Customer, _: facts.CustomerMerged | facts.CustomerErased, __: Event) -> Customer:
@@ -56,8 +63,11 @@ def _consented(
     return replace(customer, consents=remember(customer.consents, word))
 
 
-def _holding_opened(customer: Customer, body: facts.HoldingOpened, _: Event) -> Customer:
-    holding = Holding(body.kind, body.product or "", body.matures_on)
+def _holding_opened(customer: Customer, body: facts.HoldingOpened, event: Event) -> Customer:
+    known = customer.holdings.get(body.holding)
+    opened_on = local_day(event.occurred_at, customer.zone)
+    told = known.told if known else ()
+    holding = Holding(body.kind, body.product or "", body.matures_on, opened_on, told)
     return replace(customer, holdings={**customer.holdings, body.holding: holding})
 
 
@@ -65,7 +75,9 @@ def _holding_changed(customer: Customer, body: facts.HoldingChanged, _: Event) -
     known = customer.holdings.get(body.holding)
     if known is None:
         return customer
-    holding = Holding(known.kind, body.product or known.product, body.matures_on or known.matures_on)
+    holding = replace(
+        known, product=body.product or known.product, matures_on=body.matures_on or known.matures_on
+    )
     return replace(customer, holdings={**customer.holdings, body.holding: holding})
 
 

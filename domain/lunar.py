@@ -4,13 +4,12 @@ A lunar year is named by the Gregorian year in which it begins. Days are civil d
 """
 
 from bisect import bisect_right
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from domain.clock import at_local, local_day
 from domain.errors import NotCovered
 
 LeapMonthRule = Literal["leap-else-plain", "plain"]
@@ -25,6 +24,8 @@ FESTIVALS: dict[Festival, tuple[int, int]] = {
     "mid-autumn": (8, 15),
     "double-ninth": (9, 9),
 }
+# The month and day of each; the 30th means the month's last.
+LUNAR_DAYS: dict[Festival, tuple[int, int]] = {**FESTIVALS, "new-years-eve": (12, 30)}
 _LONG = 30
 _MONTH_BITS = 13
 
@@ -120,30 +121,6 @@ class LunarMonths(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
             return self.festival("spring-festival", year) - timedelta(days=1)
         month, day = FESTIVALS[name]
         return self.to_gregorian(LunarDate(year, month, day))
-
-    def next_birthday(
-        self, born: date, *, not_before: datetime, at: time, zone: str, leap_month: LeapMonthRule
-    ) -> datetime | None:
-        """The first instant, not before the given one, at which the lunar birthday recurs at local ``at``.
-
-        ``born`` is the Gregorian birth date, which counts as its first occurrence. None where the table does
-        not cover the birth or the next birthday.
-        """
-        if not self.covers(born):
-            return None
-        lunar = self.from_gregorian(born)
-        # The Gregorian year may begin before its lunar one, by which the last birthday is still ahead.
-        year = max(local_day(not_before, zone).year - 1, lunar.year)
-        for candidate in range(year, self.last_year + 1):
-            day = self.in_year(lunar, candidate, leap_month=leap_month)
-            due_at = at_local(day, at, zone)
-            if due_at >= not_before:
-                return due_at
-        return None
-
-    def age_on(self, born: date, day: date) -> int:
-        """Years by lunar years' numbers, as birthdays count them. Raises NotCovered outside the table."""
-        return self.from_gregorian(day).year - self.from_gregorian(born).year
 
     @cached_property
     def _months(self) -> tuple[_Month, ...]:

@@ -29,7 +29,8 @@ class AdmissionRefused(Struct, frozen=True, kw_only=True, gc=False):
 class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """The customer enters one version of a journey; ``entry`` holds what the steps may refer to.
 
-    ``depth`` counts the journeys that led here, one by another.
+    ``depth`` counts the journeys that led here, one by another; ``covers`` names the contracts of which
+    this enrolment tells together.
     """
 
     enrolment: str
@@ -38,6 +39,7 @@ class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_default
     key: str
     entry: Values
     depth: int = 0
+    covers: tuple[str, ...] = ()
 
 
 class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

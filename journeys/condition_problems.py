@@ -15,7 +15,6 @@ from journeys.definition import (
     Condition,
     DaysSince,
     Entered,
-    EnterOnFact,
     EntryValue,
     Holds,
     Journey,
@@ -28,7 +27,7 @@ from journeys.problem import Path, Problem
 
 def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
     """Every condition of the journey that stands in no other, with its place."""
-    if isinstance(journey.enter, EnterOnFact) and journey.enter.when is not None:
+    if journey.enter.when is not None:
         yield ("enter", "when"), journey.enter.when
     for index, step in enumerate(journey.steps):
         if isinstance(step, Branch):

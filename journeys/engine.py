@@ -42,7 +42,7 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
     elif not customer.active:
         pass
     elif isinstance(body, events.TimerFired):
-        _wake(turn, body.timer)
+        _wake(turn, body)
     elif isinstance(body, events.RulebookAdopted):
         _adopt(turn)
     elif isinstance(body, facts.Fact):
@@ -93,11 +93,11 @@ def _hear(turn: Turn, told: Told) -> None:
     for journey in rules.fact_entries.get(kind, ()):
         enter_on_fact(turn, journey, told)
     if isinstance(fact, PERSON_FACTS):
-        for journey in rules.birthdays:
-            turn.plan(planning.birthdays(turn.customer, journey, rules, now=turn.now))
+        for journey in rules.by_person:
+            turn.plan(planning.dated(turn.customer, journey, rules, now=turn.now))
     if isinstance(fact, PERSON_FACTS + HOLDING_FACTS):
-        for journey in rules.maturities:
-            turn.plan(planning.maturities(turn.customer, journey, rules, now=turn.now))
+        for journey in rules.by_contract:
+            turn.plan(planning.dated(turn.customer, journey, rules, now=turn.now))
     silences = rules.silences.get(kind, ())
     if isinstance(fact, facts.CustomerRegistered):
         silences = tuple(journey for group in rules.silences.values() for journey in group)
@@ -121,10 +121,10 @@ def _adopt(turn: Turn) -> None:
         turn.record(plan)
 
 
-def _wake(turn: Turn, timer: str) -> None:
+def _wake(turn: Turn, fired: events.TimerFired) -> None:
     """A wake-up: an entry whose time has come, or the end of a wait."""
-    name = admission.journey_of_timer(timer)
+    name = admission.journey_of_timer(fired.timer)
     if name is None:
-        wait_is_over(turn, timer)
+        wait_is_over(turn, fired.timer)
     else:
-        wake(turn, name, timer)
+        wake(turn, name, fired)

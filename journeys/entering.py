@@ -1,16 +1,17 @@
-"""What leads a customer into a journey: a fact, or a wake-up whose time has come."""
+"""What leads a customer into a journey: a fact, a request, or a wake-up whose time has come."""
 
 from datetime import timedelta
 
 from domain import events
-from domain.clock import local_day
+from domain.catalogue import JourneyRequested
 from domain.enrolment import enrolment_id, expiry_timer
 from domain.events import Values
-from journeys import admission
+from journeys import admission, planning
 from journeys.admission import fact_key
 from journeys.conditions import holds
-from journeys.definition import EnterOnBirthday, EnterOnFact, EnterOnMaturity, EnterOnSilence, Journey
+from journeys.definition import EnterOnFact, EnterOnMaturity, EnterOnRequest, EnterOnSilence, Journey
 from journeys.leaving import leave_all
+from journeys.occasions import entry_timer, occasions
 from journeys.turn import Call, Told, Turn, values_of
 from journeys.walking import advance
 
@@ -19,18 +20,16 @@ TOLD_LATE = timedelta(days=7)
 
 
 def enter_on_fact(turn: Turn, journey: Journey, told: Told) -> None:
-    """This fact may lead into this journey."""
+    """This fact, which may be a request, may lead into this journey."""
     enter, fact = journey.enter, told.fact
+    if isinstance(enter, EnterOnRequest):
+        if isinstance(fact, JourneyRequested) and fact.journey == journey.journey:
+            _enter_on_request(turn, journey, enter, fact, told)
+        return
     assert isinstance(enter, EnterOnFact)  # noqa: S101 - the rulebook's index holds no other
     entry: Values = {"fact": fact.id, **values_of(fact, enter.values)}
-    if enter.when is not None and not holds(enter.when, turn.customer, entry=entry):
-        return
-    key = fact_key(fact)
-    late = turn.now - told.occurred_at
-    if late > TOLD_LATE:
-        _refuse(turn, journey, key, "told_late", {"days_late": late.days, "days_allowed": TOLD_LATE.days})
-    else:
-        enter_journey(turn, journey, key=key, entry=entry, depth=told.depth)
+    if _fits(turn, journey, entry) and not _is_late(turn, journey, told):
+        enter_journey(turn, journey, key=fact_key(fact), entry=entry, depth=told.depth)
 
 
 def enter_called(turn: Turn, call: Call) -> None:
@@ -41,35 +40,51 @@ def enter_called(turn: Turn, call: Call) -> None:
         enter_journey(turn, journey, key=call.key, entry=call.entry, depth=call.depth)
 
 
-def wake(turn: Turn, name: str, timer: str) -> None:
+def wake(turn: Turn, name: str, fired: events.TimerFired) -> None:
     """A wake-up of the journey ``name``: an entry whose time may have come."""
     journey = turn.rules.journeys.get(name)
     if journey is None:
         return
-    # A wake-up that another version planned, with another way to enter, starts nothing.
-    simple = timer == admission.entry_timer(name)
     match journey.enter:
-        case EnterOnBirthday() as enter if simple:
-            _enter_on_birthday(turn, journey, enter)
-        case EnterOnMaturity() if not simple:
-            entry = admission.maturity_entry(turn.customer, timer)
-            if entry is not None:
-                enter_journey(turn, journey, key=entry[0], entry=entry[1])
-        case EnterOnSilence() if simple:
-            _enter_on_silence(turn, journey)
-        case _:
+        case EnterOnSilence():
+            # A wake-up that another version planned, with another way to enter, starts nothing.
+            if fired.timer == entry_timer(name):
+                _enter_on_silence(turn, journey)
+        case EnterOnFact() | EnterOnRequest():
             pass
+        case _:
+            _enter_on_occasion(turn, journey, fired)
 
 
-def _enter_on_birthday(turn: Turn, journey: Journey, enter: EnterOnBirthday) -> None:
-    birth_date, calendars = turn.customer.birth_date, turn.rules.calendars
-    if birth_date is not None:
-        today = local_day(turn.now, turn.customer.zone)
-        key, entry = admission.birthday_entry(birth_date, enter, today, calendars=calendars)
-        enter_journey(turn, journey, key=key, entry=entry)
-    later = turn.now + timedelta(microseconds=1)
-    if plan := admission.birthday_plan(turn.customer, journey, calendars=calendars, now=later):
-        turn.record(events.TimersPlanned(due=plan, reason="birthday"))
+def _enter_on_request(
+    turn: Turn, journey: Journey, enter: EnterOnRequest, request: JourneyRequested, told: Told
+) -> None:
+    """Somebody waits for the answer, so each reason against it is recorded."""
+    key = fact_key(request)
+    entry: Values = {**request.values, "fact": request.id, "requested_by": request.requested_by}
+    if _is_late(turn, journey, told):
+        return
+    if request.values.keys() != set(enter.values):
+        differing = {
+            "missing": ", ".join(name for name in enter.values if name not in request.values),
+            "undeclared": ", ".join(sorted(request.values.keys() - set(enter.values))),
+        }
+        _refuse(turn, journey, key, "request_values", {**differing})
+    elif not _fits(turn, journey, entry):
+        _refuse(turn, journey, key, "condition", entry)
+    else:
+        enter_journey(turn, journey, key=key, entry=entry, depth=told.depth)
+
+
+def _enter_on_occasion(turn: Turn, journey: Journey, fired: events.TimerFired) -> None:
+    """The moment of a day: whose it is follows from the customer's state; then comes the next one."""
+    ahead = occasions(turn.customer, journey, calendars=turn.rules.calendars, not_before=fired.due_at)
+    occasion = ahead.get(fired.timer)
+    if occasion is not None and occasion.due_at == fired.due_at and _fits(turn, journey, occasion.entry):
+        enter_journey(turn, journey, key=occasion.key, entry=occasion.entry, covers=occasion.covers)
+    # The moments of single contracts are all planned from the beginning.
+    if not isinstance(journey.enter, EnterOnMaturity) or journey.enter.merge_days is not None:
+        turn.plan(planning.dated_again(turn.customer, journey, turn.rules, fired_at=fired.due_at))
 
 
 def _enter_on_silence(turn: Turn, journey: Journey) -> None:
@@ -79,14 +94,18 @@ def _enter_on_silence(turn: Turn, journey: Journey) -> None:
     if due_at is None:
         return
     if due_at > turn.now:
-        plan = {admission.entry_timer(journey.journey): due_at}
+        plan = {entry_timer(journey.journey): due_at}
         turn.record(events.TimersPlanned(due=plan, reason="not_silent"))
         return
     last_at = admission.silence_key(turn.customer.last_at[enter.of])
-    enter_journey(turn, journey, key=last_at, entry={"last_at": last_at, "days": enter.days})
+    entry: Values = {"last_at": last_at, "days": enter.days}
+    if _fits(turn, journey, entry):
+        enter_journey(turn, journey, key=last_at, entry=entry)
 
 
-def enter_journey(turn: Turn, journey: Journey, *, key: str, entry: Values, depth: int = 0) -> None:
+def enter_journey(
+    turn: Turn, journey: Journey, *, key: str, entry: Values, depth: int = 0, covers: tuple[str, ...] = ()
+) -> None:
     """Let the customer in, or record the first rule that stands against it."""
     for rule, values in admission.refusals(turn.customer, journey, key=key, depth=depth, now=turn.now):
         _refuse(turn, journey, key, rule, values)
@@ -102,6 +121,7 @@ def enter_journey(turn: Turn, journey: Journey, *, key: str, entry: Values, dept
             key=key,
             entry=entry,
             depth=depth,
+            covers=covers,
         )
     )
     if journey.expires_days is not None:
@@ -110,6 +130,22 @@ def enter_journey(turn: Turn, journey: Journey, *, key: str, entry: Values, dept
             events.TimersPlanned(due={expiry_timer(enrolment): over_at}, reason="expiry"), cause=cause
         )
     advance(turn, enrolment, journey, journey.steps[0].step, cause=cause)
+
+
+def _fits(turn: Turn, journey: Journey, entry: Values) -> bool:
+    """Whether the entry's own condition holds; who does not fit is not refused, since nobody asked."""
+    when = journey.enter.when
+    return when is None or holds(when, turn.customer, entry=entry)
+
+
+def _is_late(turn: Turn, journey: Journey, told: Told) -> bool:
+    """Whether the fact was told too late, which is recorded."""
+    late = turn.now - told.occurred_at
+    if late <= TOLD_LATE:
+        return False
+    values: Values = {"days_late": late.days, "days_allowed": TOLD_LATE.days}
+    _refuse(turn, journey, fact_key(told.fact), "told_late", values)
+    return True
 
 
 def _refuse(turn: Turn, journey: Journey, key: str, rule: str, values: Values) -> None:

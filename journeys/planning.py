@@ -3,41 +3,37 @@
 Pure. A decision is given only where something changes, so that what is planned already costs no event.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import assert_never
 
 from domain.clock import first_at_local
 from domain.customer import Customer
 from domain.events import TimersPlanned
 from journeys import admission
-from journeys.definition import (
-    EnterOnBirthday,
-    EnterOnFact,
-    EnterOnMaturity,
-    EnterOnSilence,
-    Journey,
-    time_of,
-)
+from journeys.definition import EnterOnFact, EnterOnRequest, EnterOnSilence, Journey, time_of
+from journeys.occasions import entry_timer
 from journeys.rulebook import Rules
 
 
-def birthdays(customer: Customer, journey: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
-    """What brings the journey's wake-up to the customer's next birthday."""
-    plan_of = partial(admission.birthday_plan, calendars=rules.calendars)
-    return _brought(customer, journey, plan_of, now=now, reason="birthday")
+def dated(customer: Customer, journey: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
+    """What brings the journey's wake-ups to the days that its entry names."""
+    wanted = admission.dated_plan(customer, journey, calendars=rules.calendars, now=now)
+    return _change(_pending(customer, journey), wanted, reason=_reason(journey))
 
 
-def maturities(customer: Customer, journey: Journey, rules: Rules, *, now: datetime) -> TimersPlanned | None:
-    """What brings the journey's wake-ups to the moments around the customer's contracts."""
-    plan_of = partial(admission.maturity_plan, calendars=rules.calendars)
-    return _brought(customer, journey, plan_of, now=now, reason="maturity")
+def dated_again(
+    customer: Customer, journey: Journey, rules: Rules, *, fired_at: datetime
+) -> TimersPlanned | None:
+    """What is planned after a wake-up that fired: what comes next, beside all that is still pending."""
+    pending = _pending(customer, journey)
+    wanted = _ahead(customer, journey, rules, pending, now=fired_at)
+    return _change(pending, wanted, reason=_reason(journey))
 
 
 def silence(customer: Customer, journey: Journey, *, now: datetime) -> TimersPlanned | None:
     """Nothing while a wake-up is pending: it looks again when it fires, so facts stay cheap."""
-    if admission.entry_timer(journey.journey) in customer.timers or _is_inside(customer, journey):
+    if entry_timer(journey.journey) in customer.timers or _is_inside(customer, journey):
         return None
     plan = admission.silence_plan(customer, journey, now=now)
     if not plan or _has_entered(customer, journey):
@@ -51,7 +47,7 @@ def silence_again(customer: Customer, ended: Journey, rules: Rules, *, now: date
     if journey is None or not isinstance(journey.enter, EnterOnSilence):
         return None
     due_at = admission.silence_due(customer, journey)
-    timer = admission.entry_timer(journey.journey)
+    timer = entry_timer(journey.journey)
     if due_at is None or timer in customer.timers or _has_entered(customer, journey):
         return None
     return TimersPlanned(due={timer: max(due_at, now)}, reason="silence")
@@ -90,32 +86,22 @@ def _wanted(
     if journey is None:
         return "replaced", {}
     match journey.enter:
-        case EnterOnBirthday():
-            plan_of = partial(admission.birthday_plan, calendars=rules.calendars)
-            return "birthday", _ahead(customer, journey, plan_of, pending, now=now)
-        case EnterOnMaturity():
-            plan_of = partial(admission.maturity_plan, calendars=rules.calendars)
-            return "maturity", _ahead(customer, journey, plan_of, pending, now=now)
         case EnterOnSilence() as enter:
             return "silence", _silence_ahead(customer, journey, enter, pending, now=now)
-        case EnterOnFact():
+        case EnterOnFact() | EnterOnRequest():
             return "replaced", {}
         case _:
-            assert_never(journey.enter)
+            return _reason(journey), _ahead(customer, journey, rules, pending, now=now)
 
 
 def _ahead(
-    customer: Customer,
-    journey: Journey,
-    plan_of: Callable[..., admission.Plan],
-    pending: admission.Plan,
-    *,
-    now: datetime,
+    customer: Customer, journey: Journey, rules: Rules, pending: admission.Plan, *, now: datetime
 ) -> admission.Plan:
     """The moments after ``now``, and the one that is now where it is still pending."""
-    plan = plan_of(customer, journey, now=now + timedelta(microseconds=1))
+    plan_of = partial(admission.dated_plan, customer, journey, calendars=rules.calendars)
+    plan = plan_of(now=now + timedelta(microseconds=1))
     if now in pending.values():
-        due_now = plan_of(customer, journey, now=now)
+        due_now = plan_of(now=now)
         plan |= {name: at for name, at in due_now.items() if pending.get(name) == at}
     return plan
 
@@ -127,7 +113,7 @@ def _silence_ahead(
 
     A silence that was long enough before these rules came leads nobody in, except who is waited for.
     """
-    timer = admission.entry_timer(journey.journey)
+    timer = entry_timer(journey.journey)
     due_at = admission.silence_due(customer, journey)
     known = pending.get(timer)
     if due_at is None or _has_entered(customer, journey):
@@ -141,22 +127,19 @@ def _silence_ahead(
     return {timer: due_at}
 
 
-def _brought(
-    customer: Customer,
-    journey: Journey,
-    plan_of: Callable[..., admission.Plan],
-    *,
-    now: datetime,
-    reason: str,
-) -> TimersPlanned | None:
-    """What brings the journey's pending wake-ups to what the state asks for."""
-    prefix = admission.entry_timer(journey.journey)
-    pending = {
+def _pending(customer: Customer, journey: Journey) -> admission.Plan:
+    """The journey's wake-ups that have not fired."""
+    prefix = entry_timer(journey.journey)
+    return {
         name: timer.due_at
         for name, timer in customer.timers.items()
         if name == prefix or name.startswith(f"{prefix}:")
     }
-    return _change(pending, plan_of(customer, journey, now=now), reason=reason)
+
+
+def _reason(journey: Journey) -> str:
+    """Why wake-ups are planned: the name of the sort of entry."""
+    return str(journey.enter.__struct_config__.tag)
 
 
 def _change(pending: admission.Plan, wanted: admission.Plan, *, reason: str) -> TimersPlanned | None:

@@ -9,18 +9,24 @@ from msgspec import Struct
 
 from domain.calendars import Calendar
 from domain.policy import Policy
-from journeys.admission import entry_timer
 from journeys.definition import (
+    EnterBySchedule,
+    EnterOnAnniversary,
     EnterOnBirthday,
+    EnterOnDate,
     EnterOnFact,
     EnterOnMaturity,
+    EnterOnRequest,
     EnterOnSilence,
+    EnterYearly,
     Journey,
     calendars_of,
     heard_inside,
 )
+from journeys.occasions import entry_timer
 
 ENGINE_VERSION = 1
+REQUEST = "journey.requested/1"
 CUSTOMER_VARIABLES = ("given_name", "family_name")
 
 
@@ -62,8 +68,9 @@ class Rules:
 
     ``journeys``, ``templates`` and ``calendars`` are those in force by name, ``versions`` all journeys ever
     published. ``inside_facts`` are the kinds that somebody inside a journey may wait for or leave by.
-    ``timed`` are those in force that are entered by a wake-up, ``silence_timers`` the wake-ups
-    that a fact of each kind sets unless they are pending.
+    ``timed`` are those in force that are entered by a wake-up; ``by_person`` those of them whose
+    days follow from who the customer is, ``by_contract`` from their contracts too; ``silence_timers`` are the
+    wake-ups that a fact of each kind sets unless they are pending.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -77,9 +84,10 @@ class Rules:
         self.inside_facts = frozenset(fact for j in rulebook.journeys for fact in heard_inside(j))
         self.fact_entries: dict[str, tuple[Journey, ...]] = {}
         self.silences: dict[str, tuple[Journey, ...]] = {}
-        self.birthdays: tuple[Journey, ...] = ()
-        self.maturities: tuple[Journey, ...] = ()
-        self.timed = {n: j for n, j in self.journeys.items() if not isinstance(j.enter, EnterOnFact)}
+        self.by_person: tuple[Journey, ...] = ()
+        self.by_contract: tuple[Journey, ...] = ()
+        untimed = EnterOnFact | EnterOnRequest
+        self.timed = {n: j for n, j in self.journeys.items() if not isinstance(j.enter, untimed)}
         for journey in self.journeys.values():
             self._index(journey)
         self.silence_timers = {
@@ -104,10 +112,12 @@ class Rules:
                 self.fact_entries[fact] = (*self.fact_entries.get(fact, ()), journey)
             case EnterOnSilence(of=fact):
                 self.silences[fact] = (*self.silences.get(fact, ()), journey)
-            case EnterOnBirthday():
-                self.birthdays = (*self.birthdays, journey)
-            case EnterOnMaturity():
-                self.maturities = (*self.maturities, journey)
+            case EnterOnRequest():
+                self.fact_entries[REQUEST] = (*self.fact_entries.get(REQUEST, ()), journey)
+            case EnterOnMaturity() | EnterOnAnniversary(of="contract"):
+                self.by_contract = (*self.by_contract, journey)
+            case EnterOnBirthday() | EnterOnDate() | EnterYearly() | EnterOnAnniversary() | EnterBySchedule():
+                self.by_person = (*self.by_person, journey)
             case _:
                 assert_never(journey.enter)
 

@@ -10,9 +10,7 @@ from domain.catalogue import CustomFact, fact_type
 from journeys.condition_problems import of_conditions, of_fact
 from journeys.definition import (
     Await,
-    EnterOnBirthday,
     EnterOnFact,
-    EnterOnMaturity,
     EnterOnSilence,
     Journey,
     Moved,
@@ -21,6 +19,7 @@ from journeys.definition import (
     WaitUntil,
     values_inside,
 )
+from journeys.entry_problems import of_entry
 from journeys.problem import Path, Problem
 from journeys.rulebook import CUSTOMER_VARIABLES, TemplateMark
 from journeys.step_problems import of_steps
@@ -39,6 +38,7 @@ def problems(
     """
     found = [
         *_of_facts(journey),
+        *of_entry(journey.enter, calendars),
         *_of_calendars(journey, calendars),
         *of_ways(journey),
         *of_steps(journey, journeys),
@@ -83,16 +83,8 @@ def _of_fields(fact: str, names: tuple[str, ...], path: Path) -> Iterator[Proble
 
 
 def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
-    """Calendars that do not exist, or lack the part that is needed."""
+    """Calendars of steps that do not exist, or lack the part that is needed."""
     working: list[tuple[Path, str]] = []
-    match journey.enter:
-        case EnterOnBirthday(calendar=str(name)):
-            fit = [known.calendar for known in calendars.values() if known.lunar]
-            yield from _of_calendar(name, fit, ("enter", "calendar"))
-        case EnterOnMaturity(moved=Moved(calendar=name)):
-            working.append((("enter", "moved", "calendar"), name))
-        case _:
-            pass
     for number, step in enumerate(journey.steps):
         match step:
             case Wait(working=str(name)):

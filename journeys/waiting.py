@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta
 
 from domain.clock import WEEKDAYS, at_local, first_at_local, local_day
 from domain.events import Values
-from journeys.admission import Calendars, moved_day
 from journeys.definition import Await, Delay, Wait, WaitUntil, time_of
+from journeys.occasions import Calendars, moved_day
 
 _DAY = timedelta(days=1)
 

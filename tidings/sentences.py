@@ -1,4 +1,4 @@
-"""Conditions and entries as sentences of the catalogue: compliance reads what the engine decides by."""
+"""Conditions as sentences of the catalogue: compliance reads what the engine decides by."""
 
 from collections.abc import Iterable, Sequence
 from typing import assert_never
@@ -14,39 +14,13 @@ from journeys.definition import (
     Condition,
     Consented,
     DaysSince,
-    Enter,
     Entered,
-    EnterOnBirthday,
-    EnterOnFact,
-    EnterOnMaturity,
-    EnterOnSilence,
     EntryValue,
     Holds,
     Not,
     Profile,
 )
 from tidings.wording import Wording
-
-
-def entry_sentence(enter: Enter, wording: Wording) -> str:
-    """When somebody enters, as a whole sentence."""
-    match enter:
-        case EnterOnBirthday(at=at):
-            return wording.tell(f"enter.birthday.{enter.leap_day}", {"at": at})
-        case EnterOnMaturity(at=at):
-            offsets = _listed([_offset(days, wording) for days in enter.offsets], "and", wording)
-            kinds = _either("contract", enter.kinds, wording)
-            return wording.tell("enter.maturity", {"at": at, "offsets": offsets, "kinds": kinds})
-        case EnterOnFact(fact=fact, when=None):
-            return wording.tell("enter.fact", {"fact": fact})
-        case EnterOnFact(fact=fact, when=condition):
-            assert condition is not None  # noqa: S101 - the case above
-            return wording.tell("enter.fact.when", {"fact": fact, "condition": clause(condition, wording)})
-        case EnterOnSilence(of=fact, at=at):
-            values = {"fact": fact, "at": at, "days": _count(enter.days, "day", wording)}
-            return wording.tell("enter.silence", values)
-        case _:
-            assert_never(enter)
 
 
 def clause(condition: Condition, wording: Wording) -> str:
@@ -94,9 +68,9 @@ def _leaf(
         case EntryValue() | Profile():
             return _value(condition, wording)
         case AssetsGrew(over_percent=percent, months=months):
-            return "assets_grew", {"percent": percent, "months": _count(months, "month", wording)}
+            return "assets_grew", {"percent": percent, "months": counted(months, "month", wording)}
         case Attribute(name=name) if name in TEXT_ATTRIBUTES:
-            return f"attribute.{name}", {"values": _listed(condition.one_of or (), "or_value", wording)}
+            return f"attribute.{name}", {"values": listed(condition.one_of or (), "or_value", wording)}
         case Attribute(name=name, at_least=least, at_most=most):
             unit = "year" if name == "age" else ""
             return f"attribute.{name}", {"bounds": _bounds(least, most, wording, unit=unit)}
@@ -108,13 +82,13 @@ def _leaf(
         case Entered(journey=journey, within_days=None):
             return "entered", {"journey": journey}
         case Entered(journey=journey, within_days=days):
-            return "entered.within", {"journey": journey, "days": _count(days, "day", wording)}
+            return "entered.within", {"journey": journey, "days": counted(days, "day", wording)}
         case Assets(at_least=least, at_most=most):
             return "assets", {"bounds": _bounds(least, most, wording)}
         case CareHeld(reasons=None):
             return "care_held", {}
         case CareHeld(reasons=reasons):
-            return "care_held.for", {"reasons": _either("hold", reasons or (), wording)}
+            return "care_held.for", {"reasons": either("hold", reasons or (), wording)}
         case _:
             assert_never(condition)
 
@@ -122,7 +96,7 @@ def _leaf(
 def _value(condition: EntryValue | Profile, wording: Wording) -> tuple[str, dict[str, object]]:
     code = "entry_value" if isinstance(condition, EntryValue) else "profile"
     if condition.one_of is not None:
-        values = _listed(condition.one_of, "or_value", wording)
+        values = listed(condition.one_of, "or_value", wording)
         return f"{code}.one_of", {"name": condition.name, "values": values}
     bounds = _bounds(condition.at_least, condition.at_most, wording)
     return code, {"name": condition.name, "bounds": bounds}
@@ -142,11 +116,11 @@ def _holds(condition: Holds, wording: Wording, *, negated: bool) -> str:
         if most == 0 and not least
         else _bounds(least, most, wording, unit="contract")
     )
-    values = {"number": number, "kinds": _either("contract", condition.kinds, wording)}
+    values = {"number": number, "kinds": either("contract", condition.kinds, wording)}
     name = "holds"
     if condition.matures_within_days is not None:
         name = "holds.within"
-        values["days"] = _count(condition.matures_within_days, "day", wording)
+        values["days"] = counted(condition.matures_within_days, "day", wording)
     return wording.tell(_code(name, negated=negated), values)
 
 
@@ -154,19 +128,12 @@ def _code(name: str, *, negated: bool) -> str:
     return f"condition.{name}.not" if negated else f"condition.{name}"
 
 
-def _offset(days: int, wording: Wording) -> str:
-    if days == 0:
-        return wording.tell("offset.on")
-    when = "before" if days < 0 else "after"
-    return wording.tell(f"offset.{when}", {"days": _count(abs(days), "day", wording)})
-
-
 def _bounds(least: object, most: object, wording: Wording, *, unit: str = "") -> str:
     if least is None and most is None:
         return wording.tell("bounds.any")
     if most is None:
-        return wording.tell("bounds.at_least", {"least": _count(least, unit, wording)})
-    told = _count(most, unit, wording)
+        return wording.tell("bounds.at_least", {"least": counted(least, unit, wording)})
+    told = counted(most, unit, wording)
     if least is None:
         return wording.tell("bounds.at_most", {"most": told})
     if least == most:
@@ -174,17 +141,20 @@ def _bounds(least: object, most: object, wording: Wording, *, unit: str = "") ->
     return wording.tell("bounds.between", {"least": least, "most": told})
 
 
-def _count(number: object, unit: str, wording: Wording) -> str:
+def counted(number: object, unit: str, wording: Wording) -> str:
+    """A number with its unit, as ``3 days``; without a unit the number alone."""
     if not unit:
         return str(number)
     return wording.tell(f"count.{unit}.one" if number == 1 else f"count.{unit}", {"number": number})
 
 
-def _either(family: str, names: Iterable[str], wording: Wording) -> str:
-    return _listed([wording.tell(f"{family}.{name}") for name in names], "or", wording)
+def either(family: str, names: Iterable[str], wording: Wording) -> str:
+    """Names of a closed list by their words, as ``term deposit or loan``."""
+    return listed([wording.tell(f"{family}.{name}") for name in names], "or", wording)
 
 
-def _listed(parts: Sequence[str], last: str, wording: Wording) -> str:
+def listed(parts: Sequence[str], last: str, wording: Wording) -> str:
+    """Parts one after the other, ``last`` (``and``, ``or``, ``or_value``) between the last two."""
     if len(parts) < 2:
         return "".join(parts)
     return wording.tell("list.comma").join(parts[:-1]) + wording.tell(f"list.{last}") + parts[-1]

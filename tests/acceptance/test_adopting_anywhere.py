@@ -13,22 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.catalogue import Envelope
-from journeys.definition import (
-    End,
-    Enter,
-    EnterOnBirthday,
-    EnterOnMaturity,
-    EnterOnSilence,
-    Journey,
-    Send,
-    Wait,
-)
+from journeys.definition import EnterOnBirthday, Journey
 from stores.adoption import behind
 from support.bank import Bank
 from support.facts import at, registered
 from support.postgres import fresh_database
 from support.scenario import envelope
-from support.strategies import END, START, lives
+from support.strategies import END, START, entered, entries, lives
 from tidings import adopting
 from tidings.cli.running import live_together
 from tidings.synthetic import synthetic_bank
@@ -37,38 +28,14 @@ MIDDLE = START + timedelta(days=240)
 SLICES = (1, 2, 7)
 
 
-def journey(name: str, enter: Enter, *, version: int = 1) -> Journey:
-    return Journey(
-        journey=name,
-        version=version,
-        title={"en": name},
-        purpose="care",
-        topic="greetings",
-        enter=enter,
-        steps=(
-            Send(step="greet", template="birthday-greeting", channels=("email", "sms"), next="wait"),
-            Wait(step="wait", days=9, at="08:30", next="end"),
-            End(step="end"),
-        ),
-    )
-
-
-ENTERS = (
-    st.sampled_from(["09:00", "18:00"]).map(lambda at: EnterOnBirthday(at=at))
-    | st.sampled_from([(-30, 0), (-14,), (60,)]).map(
-        lambda offsets: EnterOnMaturity(kinds=("term_deposit",), offsets=offsets, at="10:00")
-    )
-    | st.sampled_from([3, 30, 200]).map(
-        lambda days: EnterOnSilence(of="transaction.posted/1", days=days, at="12:00")
-    )
-)
+ENTERS = st.one_of(*entries.values())
 
 
 @st.composite
 def published(draw: st.DrawFn) -> list[Journey]:
     """What is published together: new journeys, and shipped ones entered otherwise."""
     names = draw(st.sets(st.sampled_from(["own", "other", "birthday", "maturity", "win-back"]), min_size=1))
-    return [journey(name, draw(ENTERS), version=2) for name in sorted(names)]
+    return [entered(name, draw(ENTERS), version=2) for name in sorted(names)]
 
 
 def lived(bank: Bank, told: list[Envelope], journeys: list[list[Journey]]) -> Bank:
@@ -83,7 +50,7 @@ def lived(bank: Bank, told: list[Envelope], journeys: list[list[Journey]]) -> Ba
 
 
 def as_version(own: Journey, version: int) -> Journey:
-    return journey(own.journey, own.enter, version=version)
+    return entered(own.journey, own.enter, version=version)
 
 
 def lived_brokenly(
@@ -144,7 +111,7 @@ def test_postgresql_adopts_as_sqlite_does(
 def test_a_sweep_whose_process_is_killed_goes_on_where_it_was(tmp_path: Path, store: str) -> None:
     start, until = date(2026, 1, 1), START + timedelta(days=20)
     told = list(synthetic_bank(customers=1_700, days=2, start=start, seed=3))
-    own = journey("own", EnterOnBirthday(at="18:00"))
+    own = entered("own", EnterOnBirthday(at="18:00"))
     whole = Bank(tmp_path, partitions=4, name="whole")
     swept = Bank(
         tmp_path, partitions=1, name="swept", url=fresh_database() if store == "postgresql" else None
@@ -171,7 +138,7 @@ def test_a_sweep_whose_process_is_killed_goes_on_where_it_was(tmp_path: Path, st
 
 def test_several_processes_adopt_as_one_does(tmp_path: Path) -> None:
     told = list(synthetic_bank(customers=60, days=2, start=date(2026, 1, 1), seed=3))
-    own = journey("own", EnterOnBirthday(at="18:00"))
+    own = entered("own", EnterOnBirthday(at="18:00"))
     one, several = Bank(tmp_path, partitions=1, name="one"), Bank(tmp_path, partitions=5, name="several")
     for bank in (one, several):
         bank.take(told)
@@ -195,7 +162,7 @@ def test_a_worker_that_joins_waits_for_a_sweep_in_other_hands(tmp_path: Path) ->
     bank = Bank(tmp_path, partitions=2)
     bank.take([envelope(f"c-{n}", at("2026-01-01 12:00"), registered()) for n in range(9)])
     bank.run(MIDDLE)
-    bank.publish(journey("own", EnterOnBirthday(at="18:00")))
+    bank.publish(entered("own", EnterOnBirthday(at="18:00")))
     assert bank.run_killed(MIDDLE, commits=1)
     engine = bank.tidings.engine
     assert behind(engine, [1, 2], until=MIDDLE, rulebook=1) == [1]

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from domain.catalogue import Envelope
+from journeys.definition import Journey
 from support.bank import Bank
 from support.postgres import fresh_database
-from support.strategies import END, lives
+from support.strategies import END, lives, own_journeys
 from tidings.synthetic import synthetic_bank
 
 START = date(2026, 1, 1)
@@ -24,13 +25,14 @@ UNTIL = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(told=lives())
+@given(told=lives(), own=own_journeys())
 def test_postgresql_tells_what_sqlite_tells(
-    told: list[Envelope], tmp_path_factory: pytest.TempPathFactory
+    told: list[Envelope], own: list[Journey], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("stores")
     files, server = Bank(folder, partitions=1), Bank(folder, partitions=3, name="pg", url=fresh_database())
     for bank in (files, server):
+        bank.publish(*own)
         bank.take(told)
         bank.run(END, batch=5)
         assert bank.verify().findings == []

@@ -12,6 +12,7 @@ from domain.catalogue import ChannelName, Envelope, Fact, HoldingKind, Purpose
 from domain.customer import Customer
 from domain.events import KIND_OF, EnrolmentStarted, Event
 from domain.fold import evolve
+from domain.lunar import Festival
 from journeys.definition import (
     All,
     Assets,
@@ -22,11 +23,26 @@ from journeys.definition import (
     Condition,
     Consented,
     DaysSince,
+    End,
+    Enter,
+    EnterBySchedule,
     Entered,
+    EnterOnAnniversary,
+    EnterOnBirthday,
+    EnterOnDate,
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnRequest,
+    EnterOnSilence,
+    EnterYearly,
     EntryValue,
     Holds,
+    Journey,
+    Moved,
     Not,
     Profile,
+    Send,
+    Wait,
 )
 from journeys.definition import Any as AnyOf
 from support.scenario import envelope
@@ -35,11 +51,23 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=730)
 ZONES = ("Europe/Prague", "Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "UTC")
 _SOURCE = "/made-up"
+JOURNEYS = ("own", "other")
 
 instants = st.integers(0, 700 * 24).map(lambda hours: START + timedelta(hours=hours))
 days = st.integers(0, 700).map(lambda offset: date(2026, 1, 1) + timedelta(days=offset))
 birth_dates = st.dates(date(1930, 1, 1), date(2008, 12, 31)) | st.just(date(1992, 2, 29))
 amounts = st.integers(-1_000, 100_000).map(lambda cents: Decimal(cents) / 100)
+
+
+def requests(identity: dict[str, Any]) -> st.SearchStrategy[Fact]:
+    """Somebody asks for a journey, which there may be or not, with what it declares or without."""
+    return st.builds(
+        lambda journey, values: facts.JourneyRequested(
+            **identity, journey=journey, values=values, requested_by="made up"
+        ),
+        st.sampled_from(JOURNEYS),
+        st.sampled_from([{}, {"amount": 5}, {"amount": 9.5}]),
+    )
 
 
 @st.composite
@@ -65,6 +93,7 @@ def _facts(draw: st.DrawFn, number: int, index: int) -> tuple[datetime, Fact]:
             st.just(facts.CareHoldLifted(**identity, reason="dispute")),
             st.sampled_from(ZONES).map(lambda z: facts.CustomerChanged(**identity, zone=z)),
             st.just(facts.CustomerErased(**identity)),
+            requests(identity),
         )
     )
     return at, fact
@@ -141,6 +170,99 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+_CLOCK = st.sampled_from(["02:30", "09:00", "18:00"])
+_MOVED = st.none() | st.builds(
+    Moved, calendar=st.sampled_from(["cn", "cz"]), to=st.sampled_from(["before", "after"])
+)
+_OFFSETS = st.sampled_from([0, 0, -7, 3, -300])
+_WHEN = st.none() | st.sampled_from(
+    [Not(of=CareHeld()), Holds(kinds=("term_deposit",)), DaysSince(fact="transaction.posted/1", at_most=90)]
+)
+_LEAP_DAY = st.sampled_from(["feb-28", "mar-1"])
+_KINDS = st.just(("term_deposit",))
+_DATED: dict[str, st.SearchStrategy[Any]] = {
+    "at": _CLOCK,
+    "offset_days": _OFFSETS,
+    "moved": _MOVED,
+    "when": _WHEN,
+    "leap_day": _LEAP_DAY,
+}
+RULES = (
+    "FREQ=MONTHLY;BYDAY=-1FR",
+    "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,SU",
+    "FREQ=YEARLY;COUNT=2",
+    "FREQ=DAILY;INTERVAL=45;UNTIL=20270301",
+    "FREQ=MONTHLY;BYMONTHDAY=31",
+)
+entries: dict[type[Any], st.SearchStrategy[Enter]] = {
+    EnterOnBirthday: st.builds(EnterOnBirthday, **_DATED)
+    | st.builds(
+        EnterOnBirthday,
+        **_DATED,
+        calendar=st.just("lunar"),
+        leap_month=st.sampled_from(["leap-else-plain", "plain"]),
+    ),
+    EnterOnDate: st.builds(EnterOnDate, on=days, at=_CLOCK, when=_WHEN),
+    EnterYearly: st.builds(EnterYearly, **_DATED, month_day=st.sampled_from(["12-24", "02-29"]))
+    | st.builds(EnterYearly, **_DATED, easter=st.integers(-47, 49))
+    | st.builds(
+        EnterYearly, **_DATED, festival=st.sampled_from(get_args(Festival)), calendar=st.just("lunar")
+    )
+    | st.builds(
+        EnterYearly, **_DATED, lunar_day=st.sampled_from(["06-30", "12-08"]), calendar=st.just("lunar")
+    ),
+    EnterOnAnniversary: st.builds(
+        EnterOnAnniversary, **_DATED, of=st.just("relationship"), years=st.sampled_from([(), (1,), (2, 5)])
+    )
+    | st.builds(EnterOnAnniversary, **_DATED, of=st.just("contract"), kinds=_KINDS),
+    EnterBySchedule: st.builds(
+        EnterBySchedule, rule=st.sampled_from(RULES), starts_on=days, at=_CLOCK, moved=_MOVED, when=_WHEN
+    ),
+    EnterOnMaturity: st.builds(
+        EnterOnMaturity,
+        kinds=_KINDS,
+        offsets=st.sampled_from([(-30, 0), (-14,), (60,)]),
+        at=_CLOCK,
+        moved=_MOVED,
+        merge_days=st.none() | st.sampled_from([1, 7, 31]),
+        when=_WHEN,
+    ),
+    EnterOnFact: st.builds(EnterOnFact, fact=st.just("care_hold.placed/1"), when=_WHEN),
+    EnterOnRequest: st.builds(EnterOnRequest, values=st.sampled_from([(), ("amount",)]), when=_WHEN),
+    EnterOnSilence: st.builds(
+        EnterOnSilence,
+        of=st.just("transaction.posted/1"),
+        days=st.sampled_from([3, 30, 200]),
+        at=_CLOCK,
+        when=_WHEN,
+    ),
+}
+
+
+def entered(name: str, enter: Enter, *, version: int = 1) -> Journey:
+    """A journey that greets, waits nine days and ends, entered so."""
+    return Journey(
+        journey=name,
+        version=version,
+        title={"en": name},
+        purpose="care",
+        topic="greetings",
+        enter=enter,
+        steps=(
+            Send(step="greet", template="birthday-greeting", channels=("email", "sms"), next="wait"),
+            Wait(step="wait", days=9, at="08:30", next="end"),
+            End(step="end"),
+        ),
+    )
+
+
+@st.composite
+def own_journeys(draw: st.DrawFn) -> list[Journey]:
+    """One or two journeys of a bank's own that are entered in any way."""
+    names = JOURNEYS[: draw(st.integers(1, len(JOURNEYS)))]
+    return [entered(name, draw(st.one_of(*entries.values()))) for name in names]
 
 
 @st.composite

@@ -11,35 +11,42 @@ from hypothesis import strategies as st
 
 from domain.catalogue import Envelope
 from domain.clock import to_micros
+from journeys.definition import Journey
 from support.bank import Bank
-from support.strategies import END, START, lives
+from support.strategies import END, START, lives, own_journeys
 
 TERMINAL = {"message.accepted/1", "message.rejected/1", "message.unknown/1", "message.suppressed/1"}
 some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def lived(folder: str, told: list[Envelope], *, partitions: int = 2, name: str = "one") -> Bank:
+def lived(
+    folder: str, told: list[Envelope], own: list[Journey], *, partitions: int = 2, name: str = "one"
+) -> Bank:
     bank = Bank(Path(folder), partitions=partitions, name=name)
+    bank.publish(*own)
     bank.take(told)
     bank.run(END)
     return bank
 
 
 @some
-@given(lives())
-def test_replaying_gives_every_decision_byte_for_byte(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_replaying_gives_every_decision_byte_for_byte(told: list[Envelope], own: list[Journey]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        verified = lived(folder, told).verify()
+        verified = lived(folder, told, own).verify()
         assert verified.findings == []
         assert verified.events > 0
 
 
 @some
-@given(lives(), st.integers(1, 9))
-def test_histories_do_not_depend_on_partitions_batches_or_stops(told: list[Envelope], batch: int) -> None:
+@given(lives(), own_journeys(), st.integers(1, 9))
+def test_histories_do_not_depend_on_partitions_batches_or_stops(
+    told: list[Envelope], own: list[Journey], batch: int
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        whole = lived(folder, told, partitions=1, name="whole")
+        whole = lived(folder, told, own, partitions=1, name="whole")
         split = Bank(Path(folder), partitions=5, name="split")
+        split.publish(*own)
         split.take(told)
         for until in (START + timedelta(days=100), START + timedelta(days=333), END):
             split.run(until, batch=batch)
@@ -47,10 +54,10 @@ def test_histories_do_not_depend_on_partitions_batches_or_stops(told: list[Envel
 
 
 @some
-@given(lives())
-def test_the_same_facts_twice_change_nothing(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_the_same_facts_twice_change_nothing(told: list[Envelope], own: list[Journey]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        bank = lived(folder, told)
+        bank = lived(folder, told, own)
         before = bank.histories()
         again = bank.take(told)
         bank.run(END)
@@ -59,10 +66,12 @@ def test_the_same_facts_twice_change_nothing(told: list[Envelope]) -> None:
 
 
 @some
-@given(lives())
-def test_each_message_is_requested_once_handed_over_once_and_ends_once(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_each_message_is_requested_once_handed_over_once_and_ends_once(
+    told: list[Envelope], own: list[Journey]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        bank = lived(folder, told)
+        bank = lived(folder, told, own)
         events = [(line[0], json.loads(line[4])) for history in bank.histories().values() for line in history]
         asked = Counter(body["message"] for kind, body in events if kind == "message.requested/1")
         places = Counter(
@@ -79,13 +88,13 @@ def test_each_message_is_requested_once_handed_over_once_and_ends_once(told: lis
 
 
 @some
-@given(lives())
+@given(lives(), own_journeys())
 def test_marketing_leaves_with_a_yes_only_and_nothing_but_service_under_a_care_hold(
-    told: list[Envelope],
+    told: list[Envelope], own: list[Journey]
 ) -> None:
     """Consent and holds are counted here from the facts alone, in the order in which they were taken in."""
     with tempfile.TemporaryDirectory() as folder:
-        for history in lived(folder, told).histories().values():
+        for history in lived(folder, told, own).histories().values():
             holds: set[str] = set()
             words: dict[str, tuple[int, int, bool]] = {}
             asked: dict[str, str] = {}
@@ -106,10 +115,12 @@ def test_marketing_leaves_with_a_yes_only_and_nothing_but_service_under_a_care_h
 
 
 @some
-@given(lives())
-def test_versions_and_sequence_numbers_have_no_gaps_and_the_chain_holds(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_versions_and_sequence_numbers_have_no_gaps_and_the_chain_holds(
+    told: list[Envelope], own: list[Journey]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        bank = lived(folder, told, partitions=3)
+        bank = lived(folder, told, own, partitions=3)
         for partition in (1, 2, 3):
             numbers = [row[0] for row in bank.sql("SELECT seq FROM events WHERE partition = ?", partition)]
             assert sorted(numbers) == list(range(1, len(numbers) + 1))
@@ -121,10 +132,11 @@ def test_versions_and_sequence_numbers_have_no_gaps_and_the_chain_holds(told: li
 
 
 @some
-@given(lives())
-def test_every_enrolment_ends_and_leaves_no_timer_behind(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_every_enrolment_ends_and_leaves_no_timer_behind(told: list[Envelope], own: list[Journey]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bank = Bank(Path(folder))
+        bank.publish(*own)
         bank.take(told)
         # The longest shipped journey waits 28 days; nobody can be inside for longer.
         bank.run(END + timedelta(days=29))

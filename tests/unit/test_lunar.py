@@ -1,16 +1,19 @@
 """The shipped table of lunar months, beside published dates, another library, and its own promises."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.clock import local_day
+from domain.customer import Customer
 from domain.errors import NotCovered
-from domain.lunar import FESTIVALS, LunarDate, LunarMonths
+from domain.lunar import FESTIVALS, Festival, LunarDate, LunarMonths
+from journeys.definition import EnterOnBirthday, EnterYearly
+from journeys.occasions import occasions
 from support.scenario import SHIPPED_RULES
+from support.strategies import entered
 
 _FOUND = SHIPPED_RULES.calendars["lunar"].lunar
 assert _FOUND is not None
@@ -31,6 +34,24 @@ MID_AUTUMNS = """
     1003 0922 0912 0930 0919 0908 0927 0915 1004 0924 0913 1001 0921 0910 0929 0917 1006 0925 0915
     1003 0922 0912 1001 0919 0908 0927 0916 1004 0924 0913 1002 0920 0910 0928 0917 1005 0925 0915
     1004 0922 0911 0930 0919 0907 0926 0916 1005 0924 0913 1002 0921 0909
+"""
+DRAGON_BOATS = """
+    0528 0616 0605 0624 0613 0602 0620 0609 0530 0618 0606 0625 0615 0604 0622 0611 0531 0619 0608
+    0528 0616 0606 0623 0612 0602 0620 0609 0530 0618 0607 0625 0614 0603 0622 0610 0531 0619 0609
+    0528 0616 0605 0624 0612 0601 0620 0610 0530 0618 0607 0527 0614 0603 0622 0611 0531 0619 0608
+    0529 0615 0604 0623 0613 0601 0620 0610 0530 0617 0606 0625 0614 0603
+"""
+DOUBLE_NINTHS = """
+    1026 1016 1004 1023 1013 1101 1020 1010 1028 1017 1006 1025 1014 1004 1022 1011 1030 1019 1007
+    1026 1016 1005 1023 1013 1002 1021 1009 1028 1017 1007 1025 1014 1004 1023 1011 1029 1018 1008
+    1026 1016 1005 1024 1012 1001 1020 1009 1027 1017 1007 1026 1014 1003 1022 1011 1029 1018 1008
+    1027 1016 1005 1024 1013 1030 1020 1009 1028 1017 1007 1025 1014 1002
+"""
+LANTERNS = """
+    0210 0301 0218 0206 0224 0214 0304 0221 0211 0302 0219 0207 0226 0215 0205 0223 0212 0304 0221
+    0209 0228 0217 0206 0224 0214 0305 0222 0211 0302 0219 0208 0226 0215 0205 0224 0212 0303 0220
+    0209 0227 0217 0206 0225 0214 0305 0222 0211 0301 0218 0207 0226 0215 0205 0224 0213 0303 0220
+    0209 0228 0216 0206 0225 0215 0305 0222 0211 0229 0218 0207 0226 0216
 """
 LEAP_MONTHS = {
     1990: 5,
@@ -66,10 +87,37 @@ def _published(text: str) -> list[date]:
     return [date(year, int(word[:2]), int(word[2:])) for year, word in enumerate(text.split(), start=1990)]
 
 
-def test_spring_festivals_and_mid_autumns_are_the_published_ones() -> None:
-    years = range(1990, 2061)
-    assert [LUNAR.festival("spring-festival", year) for year in years] == _published(SPRING_FESTIVALS)
-    assert [LUNAR.festival("mid-autumn", year) for year in years] == _published(MID_AUTUMNS)
+def entered_on(festival: Festival) -> list[date]:
+    """The days on which a journey of the festival would be entered from 1990 to 2060."""
+    journey = entered("own", EnterYearly(at="09:00", festival=festival, calendar="lunar"))
+    now, found = datetime(1990, 1, 1, tzinfo=UTC), []
+    while now.year < 2061:
+        ahead = occasions(
+            Customer("c-1", zone="UTC"), journey, calendars=SHIPPED_RULES.calendars, not_before=now
+        )
+        found.append(ahead["enter:own"].due_at)
+        now = found[-1] + timedelta(microseconds=1)
+    return [at.date() for at in found if at.year < 2061]
+
+
+@pytest.mark.parametrize(
+    ("festival", "table"),
+    [
+        ("spring-festival", SPRING_FESTIVALS),
+        ("lantern", LANTERNS),
+        ("dragon-boat", DRAGON_BOATS),
+        ("mid-autumn", MID_AUTUMNS),
+        ("double-ninth", DOUBLE_NINTHS),
+    ],
+)
+def test_festivals_are_the_published_ones_and_journeys_enter_on_them(festival: Festival, table: str) -> None:
+    expected = _published(table)
+    assert [LUNAR.festival(festival, year) for year in range(1990, 2061)] == expected
+    assert entered_on(festival) == expected
+
+
+def test_new_years_eve_is_the_day_before_the_spring_festival_however_long_its_month() -> None:
+    assert entered_on("new-years-eve") == [day - timedelta(days=1) for day in _published(SPRING_FESTIVALS)]
 
 
 def test_leap_months_are_the_published_ones() -> None:
@@ -116,18 +164,6 @@ def test_a_birthday_lies_in_its_lunar_year_and_month(born: date, year: int, rule
     assert found.leap == (rule != "plain" and lunar.leap and LUNAR.leap_month(year) == lunar.month)
 
 
-@given(births, st.datetimes(datetime(1990, 1, 1), datetime(2070, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_the_next_birthday_is_the_first_that_is_not_past(born: date, now: datetime) -> None:
-    zone = "Asia/Shanghai"
-    found = LUNAR.next_birthday(born, not_before=now, at=time(9), zone=zone, leap_month="leap-else-plain")
-    assert found is not None
-    day, lunar = local_day(found, zone), LUNAR.from_gregorian(born)
-    assert found >= now
-    assert day == LUNAR.in_year(lunar, LUNAR.from_gregorian(day).year, leap_month="leap-else-plain")
-    if local_day(now, zone) > born:
-        assert day - local_day(now, zone) <= timedelta(days=385)
-
-
 def test_born_in_a_leap_month_has_it_in_that_leap_month_where_the_year_has_it() -> None:
     born = LUNAR.from_gregorian(date(1987, 7, 26))
     assert born == LunarDate(1987, 6, 1, leap=True)
@@ -159,12 +195,15 @@ def test_what_the_table_does_not_have_is_refused_with_its_years() -> None:
 
 
 def test_after_the_last_birthday_of_the_table_there_is_none() -> None:
-    def next_after(now: datetime, born: date) -> datetime | None:
-        return LUNAR.next_birthday(born, not_before=now, at=time(9), zone="UTC", leap_month="plain")
+    journey = entered("own", EnterOnBirthday(at="09:00", calendar="lunar"))
 
-    assert next_after(datetime(2080, 2, 1, tzinfo=UTC), date(1990, 5, 1)) is not None
-    assert next_after(datetime(2081, 1, 1, tzinfo=UTC), date(1990, 5, 1)) is None
-    assert next_after(datetime(2026, 1, 1, tzinfo=UTC), date(1900, 5, 1)) is None
+    def is_ahead(now: datetime, born: date) -> bool:
+        customer = Customer("c-1", birth_date=born)
+        return bool(occasions(customer, journey, calendars=SHIPPED_RULES.calendars, not_before=now))
+
+    assert is_ahead(datetime(2080, 2, 1, tzinfo=UTC), date(1990, 5, 1))
+    assert not is_ahead(datetime(2081, 1, 1, tzinfo=UTC), date(1990, 5, 1))
+    assert not is_ahead(datetime(2026, 1, 1, tzinfo=UTC), date(1900, 5, 1))
 
 
 @pytest.mark.parametrize("table", ["1a000", "01752", "752", "", "0075g"])

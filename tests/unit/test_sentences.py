@@ -13,7 +13,8 @@ from journeys.definition import Condition, Enter, Not
 from support.documents import condition, entry
 from support.strategies import conditions
 from tidings.documents import shipped
-from tidings.sentences import clause, entry_sentence
+from tidings.entry_sentences import entry_sentence
+from tidings.sentences import clause
 from tidings.wording import LANGUAGES, Wording
 
 ENGLISH, CHINESE = Wording("en"), Wording("zh-CN")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from domain.catalogue import Envelope
 from domain.ids import derived_id
 from journeys import engine
+from journeys.definition import Journey
 from support.bank import Bank
-from support.strategies import END, START, lives
+from support.strategies import END, START, lives, own_journeys
 from tidings import process
 from tidings.memory import Room
 
@@ -27,19 +28,21 @@ def test_a_derived_id_is_the_uuid_of_version_5_of_its_parts(parts: list[str]) ->
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(lives(), st.integers(1, 4), st.integers(1, 6))
+@given(lives(), own_journeys(), st.integers(1, 4), st.integers(1, 6))
 def test_a_customer_from_a_snapshot_is_the_one_from_the_history(
-    told: list[Envelope], customers: int, every: int
+    told: list[Envelope], own: list[Journey], customers: int, every: int
 ) -> None:
     """Short runs and hardly any memory: each customer comes from a snapshot again and again."""
     with tempfile.TemporaryDirectory() as folder:
         snapped = Bank(Path(folder), name="snapped")
+        snapped.publish(*own)
         snapped.take(told)
         room = Room(customers, events_between_snapshots=every)
         for month in range(1, 25):
             snapped.run(START + timedelta(days=30 * month), batch=2, room=room)
         snapped.run(END, batch=2, room=room)
         whole = Bank(Path(folder), name="whole")
+        whole.publish(*own)
         whole.take(told)
         for month in range(1, 25):
             whole.run(START + timedelta(days=30 * month), room=Room(100, events_between_snapshots=10**6))
@@ -51,15 +54,19 @@ def test_a_customer_from_a_snapshot_is_the_one_from_the_history(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(lives())
-def test_what_is_told_by_its_kind_to_have_no_consequence_has_none(told: list[Envelope]) -> None:
+@given(lives(), own_journeys())
+def test_what_is_told_by_its_kind_to_have_no_consequence_has_none(
+    told: list[Envelope], own: list[Journey]
+) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         short = Bank(Path(folder), name="short")
+        short.publish(*own)
         short.take(told)
         short.run(END)
         patch.setattr(engine, "nothing_follows", lambda *_: False)
         patch.setattr(process, "passes_by", lambda *_: False)
         long = Bank(Path(folder), name="long")
+        long.publish(*own)
         long.take(told)
         long.run(END)
         assert long.histories() == short.histories()

@@ -31,7 +31,8 @@ from tidings.documents import (
     read_documents,
     shipped,
 )
-from tidings.sentences import clause, entry_sentence
+from tidings.entry_sentences import entry_sentence
+from tidings.sentences import clause
 from tidings.wording import Wording
 
 

@@ -122,6 +122,7 @@ def over_at(scenario: Scenario) -> datetime:
 def test_a_wait_is_over_at(step: Step, over: str) -> None:
     scenario = life(own(step, END)).given((at("2026-01-30 12:00"), go(day="2026-04-06", amount=7)))
     assert over_at(scenario.until(at("2026-12-31 12:00"))) == at(over)
+    assert [waiting.until for waiting in scenario.bodies(EnrolmentWaiting)] == [at(over)]
 
 
 def test_a_delay_counts_time_and_not_the_clock_on_the_wall() -> None:
@@ -282,6 +283,7 @@ def test_work_that_is_not_done_in_time_goes_to_somebody_else_once() -> None:
     task = tasks_of(late)[0].task
     done = told(facts.TaskDone, "done", task=task)
     in_time = life(own(step, END)).given((at("2026-01-30 12:00"), go()), (at("2026-02-01 11:59"), done))
+    assert not any(name.startswith("task:") for name in in_time.customer.timers)
     assert in_time.until(at("2026-03-01 12:00")).bodies(TaskEscalated) == []
     assert in_time.customer.tasks == {}
 

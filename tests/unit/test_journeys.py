@@ -13,6 +13,8 @@ from journeys.definition import (
     End,
     EnterOnMaturity,
     Journey,
+    Jump,
+    Send,
     Start,
     Step,
     Wait,
@@ -100,3 +102,24 @@ def test_a_step_that_cannot_be_meant_is_refused_with_its_place(step: Step, code:
     )
     found = problems(journey, {}, SHIPPED_RULES.calendars, ["other"])
     assert [(p.code, p.path[:3]) for p in found] == [(code, ("steps", 0, place))]
+
+
+def test_a_round_without_a_wait_is_refused_at_each_of_its_steps() -> None:
+    steps = (
+        Send(step="a", template="maturity-ahead", channels=("email",), next="b"),
+        Jump(step="b", to="a", at_most=2, otherwise="z"),
+        End(step="z"),
+    )
+    journey = Journey(
+        journey="round",
+        version=1,
+        title={"en": "Round"},
+        purpose="service",
+        topic="t",
+        enter=EnterOnMaturity(kinds=("loan",), offsets=(0,), at="10:00"),
+        steps=steps,
+    )
+    assert [(p.code, p.path) for p in problems(journey, SHIPPED_RULES.templates, {})] == [
+        ("journey.round_at_once", ("steps", 0, "step")),
+        ("journey.round_at_once", ("steps", 1, "step")),
+    ]

@@ -7,20 +7,24 @@ from typing import get_args
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.catalogue import HoldingKind, HoldReason
-from journeys.definition import Condition, Enter, Not
+from journeys.definition import CareHeld, Condition, Enter, Exit, Not, Step
 from support.documents import condition, entry
+from support.made_up import steps
 from support.strategies import conditions
 from tidings.documents import shipped
 from tidings.entry_sentences import entry_sentence
 from tidings.sentences import clause
+from tidings.step_sentences import exit_sentence, step_sentence
 from tidings.wording import LANGUAGES, Wording
 
 ENGLISH, CHINESE = Wording("en"), Wording("zh-CN")
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "sentences.toml"
 SAID: dict[str, list[dict[str, str]]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"))
 # A code of the catalogue for which it has no text is told as it is.
+STEP_CODE = re.compile(r"\b(?:step|count|weekday|channel)\.[a-z]")
 CODE = re.compile(r"\b(?:condition|bounds|count|list|contract|hold|purpose|channel)\.[a-z]")
 
 
@@ -65,3 +69,28 @@ def test_shipped_entries_have_sentences() -> None:
     for journey in shipped().journeys:
         assert entry_sentence(journey.enter, ENGLISH).endswith(".")
         assert entry_sentence(journey.enter, CHINESE).endswith("。")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(*steps("one", st.just("two")).values()))
+def test_every_step_has_a_sentence_without_a_gap(step: Step) -> None:
+    for language in LANGUAGES:
+        told = step_sentence(step, Wording(language))
+        assert told[-1] in ".。"
+        assert not STEP_CODE.search(told)
+        assert not any(sign in told for sign in ("?", "None", "{"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "way",
+    [
+        Exit(exit="out", fact="consent.withdrawn/1"),
+        Exit(exit="out", fact="consent.withdrawn/1", when=CareHeld()),
+        Exit(exit="out", when=CareHeld()),
+    ],
+)
+def test_every_exit_has_a_sentence_without_a_gap(way: Exit, language: str) -> None:
+    told = exit_sentence(way, Wording(language))
+    assert told.startswith("out")
+    assert not any(sign in told for sign in ("?", "None", "{"))

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-import msgspec
 from msgspec import to_builtins
 from msgspec.structs import replace
 from sqlalchemy import Engine
@@ -32,7 +31,8 @@ from tidings.documents import (
     shipped,
 )
 from tidings.entry_sentences import entry_sentence
-from tidings.sentences import clause
+from tidings.sentences import clause, counted
+from tidings.step_sentences import exit_sentence, step_sentence
 from tidings.wording import Wording
 
 
@@ -80,11 +80,17 @@ def show_command(terminal: Terminal, name: str) -> None:
     terminal.write(f"{terminal.wording.tell('journeys.enter')}: {entry}")
     if journey.goal:
         terminal.write(f"{terminal.wording.tell('journeys.goal')}: {journey.goal.fact}")
+    for way in journey.exits:
+        sentence = exit_sentence(way, terminal.wording)
+        terminal.write(f"{terminal.wording.tell('journeys.exits')}: {sentence}")
+    if journey.expires_days is not None:
+        days = counted(journey.expires_days, "day", terminal.wording)
+        terminal.tell("journeys.expires", days=days)
     rows = [
-        (step.step, to_builtins(step)["do"], _compact(step), ", ".join(dict.fromkeys(followers(step))))
+        (step.step, step_sentence(step, terminal.wording), ", ".join(dict.fromkeys(followers(step))))
         for step in journey.steps
     ]
-    terminal.table("journeys", ["step", "do", "with", "next"], rows)
+    terminal.table("journeys", ["step", "what", "next"], rows)
     for step in journey.steps:
         if isinstance(step, Branch):
             terminal.tell("journeys.branch", step=step.step)
@@ -307,13 +313,3 @@ def _problem(error: InputRefused) -> dict[str, object]:
         "code": error.code,
         "message": told,
     }
-
-
-def _compact(part: msgspec.Struct) -> str:
-    values = to_builtins(part)
-    hidden = ("step", "do", "next", "otherwise", "cases")
-    return ", ".join(
-        f"{name} {value if not isinstance(value, list | tuple) else '/'.join(map(str, value))}"
-        for name, value in values.items()
-        if name not in hidden and value not in (None, {}, [])
-    )

@@ -38,7 +38,7 @@ class StoredRulebook(Struct, frozen=True):
 
 
 class StoredDocument(Struct, frozen=True):
-    """One version of a document: ``kind`` is journey, template or policy; ``body`` its canonical bytes."""
+    """One version of a document: ``kind`` says of what sort, ``body`` is its canonical bytes."""
 
     kind: str
     name: str

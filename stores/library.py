@@ -41,6 +41,18 @@ def rulebook_of(engine: Engine, number: int) -> bytes | None:
         return connection.execute(query).scalar_one_or_none()
 
 
+def document_of(connection: Connection, kind: str, name: str) -> StoredDocument | None:
+    """The first version of a document; None where there is none of this kind and name."""
+    query = select(documents.c.digest, documents.c.body).where(
+        documents.c.partition == 0,
+        documents.c.kind == kind,
+        documents.c.name == name,
+        documents.c.version == 1,
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredDocument(kind, name, 1, row[0], row[1])
+
+
 def add_documents(connection: Connection, added: Sequence[StoredDocument]) -> None:
     """Keep these versions, none of which is there yet, within the caller's transaction."""
     rows = [(0, doc.kind, doc.name, doc.version, doc.digest, doc.body) for doc in added]

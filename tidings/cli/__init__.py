@@ -16,6 +16,7 @@ from tidings.wording import LANGUAGES, Wording
 COMMANDS = {
     "init": "init",
     "import": "importing",
+    "broadcast": "broadcast",
     "run": "running",
     "journeys": "journeys",
     "messages": "messages",

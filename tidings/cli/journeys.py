@@ -15,6 +15,7 @@ from journeys.definition import Branch, Journey, followers
 from templates.model import Template
 from tidings.authoring import in_force, known_calendars, known_templates, publish
 from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.starting import start_command
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import (
     SCHEMAS,
@@ -38,7 +39,10 @@ from tidings.wording import Wording
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: list, show, validate, publish, and the schema of their documents."""
+    """Journeys: list, show, validate, publish, start, and the schema of their documents."""
+
+
+command.add_command(start_command)
 
 
 @command.command("list")

@@ -32,6 +32,7 @@ from journeys.definition import (
     Moved,
     Reentry,
     Step,
+    Way,
     entry_values,
 )
 from journeys.rulebook import CUSTOMER_VARIABLES
@@ -87,6 +88,8 @@ Besides the shape, validation requires that
 - the values of a `request` differ from each other and from what every request and customer has;
 - step names differ, and every `next`, `otherwise`, `to` and case leads to a step;
 - every step can be reached, only a `jump` leads round, and there is a wait on every way round;
+- the ways of a split differ in name and add up to 100 percent, and steps that name one experiment share it
+  out alike;
 - a wait says in one way how long it is, and an exit has a fact or a condition;
 - a value that is named is one of those that the entry gives, an `await` takes along or a `webhook` answers,
   and what is taken from a fact is one of its fields;
@@ -146,6 +149,7 @@ _FAMILIES: dict[object, str] = {
     **dict.fromkeys(get_args(Enter), "[entry](#entries)"),
     **dict.fromkeys(get_args(Step), "[step](#steps)"),
     Case: "[case](#case)",
+    Way: "[way](#way)",
     Reentry: "[reentry](#reentry)",
     Moved: "[moved](#moved)",
     Goal: "[goal](#goal)",
@@ -206,7 +210,7 @@ def journeys_page() -> str:
     parts.append(_section("Moved", Moved, level=3))
     parts.append("## Steps\n")
     parts += [_section(_tag(step), step, level=3) for step in get_args(Step)]
-    parts.append(_section("Case", Case, level=3))
+    parts += [_section(kind.__name__, kind, level=3) for kind in (Case, Way)]
     parts.append(f"## Conditions\n{_CONDITIONS_INTRO}")
     parts += [_section(_tag(condition), condition, level=3) for condition in get_args(Condition)]
     customer = ", ".join(f"`{name}`" for name in CUSTOMER_VARIABLES)

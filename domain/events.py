@@ -17,6 +17,7 @@ from domain.passage import EnrolmentWaiting as EnrolmentWaiting
 from domain.passage import FactEmitted as FactEmitted
 from domain.passage import JourneyCalled as JourneyCalled
 from domain.passage import ProfileUpdated as ProfileUpdated
+from domain.passage import SplitTaken as SplitTaken
 from domain.passage import TaskCreated as TaskCreated
 from domain.passage import TaskEscalated as TaskEscalated
 from domain.passage import TaskSuppressed as TaskSuppressed
@@ -123,6 +124,7 @@ Decision = (
     | WaitEnded
     | EnrolmentEnded
     | BranchTaken
+    | SplitTaken
     | ProfileUpdated
     | FactEmitted
     | JourneyCalled
@@ -150,6 +152,7 @@ EVENTS: dict[str, type[Struct]] = {
     "wait.ended/1": WaitEnded,
     "enrolment.ended/1": EnrolmentEnded,
     "branch.taken/1": BranchTaken,
+    "split.taken/1": SplitTaken,
     "profile.updated/1": ProfileUpdated,
     "fact.emitted/1": FactEmitted,
     "journey.called/1": JourneyCalled,

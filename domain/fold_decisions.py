@@ -107,6 +107,7 @@ def _enrolment_ended(customer: Customer, body: events.EnrolmentEnded, _: Event) 
 
 _StepTaken = (
     events.BranchTaken
+    | events.SplitTaken
     | events.TaskCreated
     | events.TaskSuppressed
     | events.ProfileUpdated
@@ -201,6 +202,7 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.WaitEnded: _wait_ended,
     events.EnrolmentEnded: _enrolment_ended,
     events.BranchTaken: _step_taken,
+    events.SplitTaken: _step_taken,
     events.ProfileUpdated: _profile_updated,
     events.FactEmitted: _fact_emitted,
     events.JourneyCalled: _step_taken,

@@ -89,6 +89,16 @@ class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
     values: Values
 
 
+class SplitTaken(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer belongs to ``way`` of the experiment and goes on to ``next``."""
+
+    enrolment: str
+    step: str
+    experiment: str
+    way: str
+    next: str
+
+
 class ProfileUpdated(Struct, frozen=True, kw_only=True, gc=False):
     """A journey noted ``values`` about the customer; what it does not speak of stays."""
 

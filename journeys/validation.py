@@ -15,11 +15,13 @@ from journeys.definition import (
     Journey,
     Moved,
     Send,
+    Split,
     Wait,
     WaitUntil,
     values_inside,
 )
 from journeys.entry_problems import of_entry
+from journeys.experiments import experiment_of
 from journeys.problem import Path, Problem
 from journeys.rulebook import CUSTOMER_VARIABLES, TemplateMark
 from journeys.step_problems import of_steps
@@ -42,6 +44,7 @@ def problems(
         *_of_calendars(journey, calendars),
         *of_ways(journey),
         *of_steps(journey, journeys),
+        *_of_splits(journey),
         *of_conditions(journey, journeys),
         *_of_templates(journey, templates),
     ]
@@ -101,6 +104,26 @@ def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterat
 def _of_calendar(name: str, fit: Collection[str], path: Path) -> Iterator[Problem]:
     if name not in fit:
         yield Problem("journey.unknown_calendar", path, {"found": name, "expected": ", ".join(sorted(fit))})
+
+
+def _of_splits(journey: Journey) -> Iterator[Problem]:
+    """Ways that do not share out everybody, and one experiment that is shared out in two ways."""
+    shares: dict[str, list[tuple[str, int]]] = {}
+    for index, step in enumerate(journey.steps):
+        if not isinstance(step, Split):
+            continue
+        path: Path = ("steps", index, "ways")
+        total = sum(way.percent for way in step.ways)
+        if total != 100:
+            yield Problem("journey.percents", path, {"step": step.step, "found": str(total)})
+        names = [way.way for way in step.ways]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield Problem("journey.way_twice", (*path, number, "way"), {"step": step.step, "way": name})
+        mine = [(way.way, way.percent) for way in step.ways]
+        if shares.setdefault(experiment_of(journey.journey, step), mine) != mine:
+            values = {"step": step.step, "experiment": experiment_of(journey.journey, step)}
+            yield Problem("journey.experiment_differs", path, values)
 
 
 def _of_templates(journey: Journey, templates: Mapping[str, TemplateMark]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from journeys.definition import (
     Journey,
     Jump,
     Send,
+    Split,
     Start,
     Step,
     Task,
@@ -30,6 +31,7 @@ from journeys.definition import (
     entry_values,
     time_of,
 )
+from journeys.experiments import experiment_of, way_of
 from journeys.leaving import leave
 from journeys.turn import Call, Told, Turn
 from journeys.waiting import due_at
@@ -52,6 +54,8 @@ def _take(turn: Turn, enrolment: str, journey: Journey, step: Step, *, cause: in
             return None
         case Branch():
             return _choose(turn, enrolment, step, cause=cause)
+        case Split():
+            return _split(turn, enrolment, journey, step, cause=cause)
         case Jump():
             return _jump(turn, enrolment, step, cause=cause)
         case Update():
@@ -169,6 +173,19 @@ def _choose(turn: Turn, enrolment: str, step: Branch, *, cause: int) -> str:
     taken = events.BranchTaken(enrolment=enrolment, step=step.step, next=chosen, values=entry)
     turn.record(taken, cause=cause)
     return chosen
+
+
+def _split(turn: Turn, enrolment: str, journey: Journey, step: Split, *, cause: int) -> str:
+    way = way_of(journey, step, turn.customer.subject)
+    taken = events.SplitTaken(
+        enrolment=enrolment,
+        step=step.step,
+        experiment=experiment_of(journey.journey, step),
+        way=way.way,
+        next=way.next,
+    )
+    turn.record(taken, cause=cause)
+    return way.next
 
 
 def _task(

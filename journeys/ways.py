@@ -6,7 +6,7 @@ round, and never without a wait.
 
 from collections.abc import Iterator
 
-from journeys.definition import Approval, Await, Branch, Journey, Jump, Step, Webhook, followers, waits
+from journeys.definition import Approval, Await, Branch, Journey, Jump, Split, Step, Webhook, followers, waits
 from journeys.problem import Path, Problem
 
 
@@ -46,6 +46,9 @@ def _named_ways(step: Step) -> Iterator[tuple[Path, str]]:
             for number, case in enumerate(step.cases):
                 yield ("cases", number, "next"), case.next
             yield ("otherwise",), step.otherwise
+        case Split():
+            for number, way in enumerate(step.ways):
+                yield ("ways", number, "next"), way.next
         case Jump():
             yield ("to",), step.to
             yield ("otherwise",), step.otherwise

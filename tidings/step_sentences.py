@@ -13,6 +13,7 @@ from journeys.definition import (
     Jump,
     Moved,
     Send,
+    Split,
     Start,
     Step,
     Task,
@@ -38,6 +39,9 @@ def step_sentence(step: Step, wording: Wording) -> str:
             return _await(step, wording)
         case Branch():
             return wording.tell("step.branch")
+        case Split(ways=ways):
+            shares = [f"{way.way} {way.percent} %" for way in ways]
+            return wording.tell("step.split", {"ways": listed(shares, "and", wording)})
         case Jump(to=to, at_most=most):
             return wording.tell("step.jump", {"to": to, "times": counted(most, "time", wording)})
         case Update(set=noted):

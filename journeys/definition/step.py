@@ -106,6 +106,27 @@ class Branch(_Step, tag="branch", frozen=True, kw_only=True):
     otherwise: Name
 
 
+class Way(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One way of a split, for ``percent`` of a hundred customers."""
+
+    way: Name
+    percent: Annotated[int, Meta(ge=0, le=100)]
+    next: Name
+
+
+class Split(_Step, tag="split", frozen=True, kw_only=True):
+    """Share customers out between ways, to compare them; a customer goes the same way every time.
+
+    The way follows from the customer's id and the name of the ``experiment``, which is that of journey and
+    step where none is given: whoever names the same experiment with the same percents, in another version or
+    journey, gets the same ways. The ways take up 0 to 100 in their order; where percents change, those change
+    ways whom a border passes. A way of 0 percent is closed, and keeps its place.
+    """
+
+    experiment: Name | None = None
+    ways: Annotated[tuple[Way, ...], Meta(min_length=2)]
+
+
 class Jump(_Step, tag="jump", frozen=True, kw_only=True):
     """Go back (or on) to the step ``to``, at most so many times in one passage; after that to ``otherwise``.
 
@@ -193,7 +214,7 @@ class End(_Step, tag="end", frozen=True, kw_only=True):
 
 
 Waiting = Wait | Delay | WaitUntil | Await | Approval | Webhook
-Step = Send | Waiting | Branch | Jump | Update | Emit | Start | Task | End
+Step = Send | Waiting | Branch | Split | Jump | Update | Emit | Start | Task | End
 
 
 def followers(step: Step) -> tuple[str, ...]:
@@ -201,6 +222,8 @@ def followers(step: Step) -> tuple[str, ...]:
     match step:
         case Branch():
             return (*(case.next for case in step.cases), step.otherwise)
+        case Split():
+            return tuple(way.next for way in step.ways)
         case Jump():
             return (step.to, step.otherwise)
         case Await() | Approval() | Webhook():

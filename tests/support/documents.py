@@ -2,8 +2,8 @@
 
 import msgspec
 
-from journeys.definition import Condition, Enter
-from tidings.documents import parse_document
+from journeys.definition import Condition, Enter, Journey
+from tidings.documents import decode, parse_document
 
 
 def condition(text: str) -> Condition:
@@ -16,6 +16,11 @@ def entry(text: str) -> Enter:
     """The entry of a line such as ``birthday, at: '09:00'``."""
     found: Enter = msgspec.convert(_part(f"by: {text}"), Enter)
     return found
+
+
+def journey_of(text: str) -> Journey:
+    """The journey of a whole document."""
+    return decode(parse_document(text, name="test"), Journey)
 
 
 def _part(text: str) -> object:

@@ -24,12 +24,14 @@ from journeys.definition import (
     Moved,
     Profile,
     Send,
+    Split,
     Start,
     Step,
     Task,
     Update,
     Wait,
     WaitUntil,
+    Way,
     Webhook,
     waits,
 )
@@ -95,6 +97,11 @@ def steps(name: str, ways: st.SearchStrategy[str]) -> dict[type[Step], st.Search
         Branch: st.builds(
             Branch, step=named, cases=st.tuples(st.builds(Case, when=conditions, next=on)), otherwise=other
         ),
+        Split: st.builds(
+            Split,
+            step=named,
+            ways=st.tuples(*(st.builds(Way, way=st.just(way), percent=st.just(50), next=on) for way in "ab")),
+        ),
         Jump: st.builds(
             Jump,
             step=named,
@@ -155,6 +162,8 @@ def onward(step: Step, jumps: dict[str, int]) -> Iterator[tuple[str, dict[str, i
         case Branch(cases=(case,), otherwise=otherwise):
             yield case.next, jumps
             yield otherwise, jumps
+        case Split(ways=ways):
+            yield from ((way.next, jumps) for way in ways)
         case Jump(step=name, to=to, at_most=most, otherwise=otherwise):
             done = jumps.get(name, 0)
             yield (to if done < most else otherwise), {**jumps, name: min(done + 1, most)}

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from domain.calendars import Calendar
 from domain.errors import InputRefused, NotFound
-from journeys.definition import Branch, Journey, followers
+from journeys.definition import Branch, Journey, Split, followers
+from journeys.experiments import experiment_of
 from templates.model import Template
 from tidings.authoring import in_force, known_calendars, known_templates, publish
 from tidings.bootstrap import bootstrap, wall_clock
@@ -101,6 +102,10 @@ def show_command(terminal: Terminal, name: str) -> None:
             for case in step.cases:
                 terminal.tell("journeys.case", condition=clause(case.when, terminal.wording), next=case.next)
             terminal.tell("journeys.otherwise", next=step.otherwise)
+        elif isinstance(step, Split):
+            terminal.tell("journeys.split", step=step.step, experiment=experiment_of(journey.journey, step))
+            for share in step.ways:
+                terminal.tell("journeys.way", percent=share.percent, way=share.way, next=share.next)
 
 
 @command.command("schema")

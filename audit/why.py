@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 from domain.errors import NotFound, StoreCorrupt
 from domain.events import (
     AdmissionRefused,
+    EnrolmentHeldOut,
     EnrolmentStarted,
     Event,
     MessageDeferred,
@@ -140,7 +141,7 @@ def telling(event: Event) -> dict[str, object]:
             return {"due": instants, "dropped": len(body.dropped), "reason": body.reason}
         case RulebookAdopted() as body:
             return {"rulebook": body.rulebook[:_SHORT]}
-        case EnrolmentStarted() as body:
+        case EnrolmentStarted() | EnrolmentHeldOut() as body:
             entry = ", ".join(f"{name}={value}" for name, value in body.entry.items())
             return {"journey": body.journey, "version": body.version, "key": body.key, "entry": entry}
         case AdmissionRefused() as body:

@@ -28,6 +28,7 @@ from journeys.definition import (
     Enter,
     Exit,
     Goal,
+    Holdout,
     Journey,
     Moved,
     Reentry,
@@ -153,6 +154,7 @@ _FAMILIES: dict[object, str] = {
     Reentry: "[reentry](#reentry)",
     Moved: "[moved](#moved)",
     Goal: "[goal](#goal)",
+    Holdout: "[holdout](#holdout)",
     Exit: "[exit](#exit)",
     QuietHours: "[quiet hours](#quiethours)",
     OnHolidays: "[on holidays](#onholidays)",
@@ -202,7 +204,7 @@ def events_page() -> str:
 def journeys_page() -> str:
     """The journey document: its own fields, entries, steps, conditions, and what holds between them."""
     parts = [_head("Journeys", _JOURNEYS_INTRO), _section("The document", Journey)]
-    parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal, Exit)]
+    parts += [_section(kind.__name__, kind, level=3) for kind in (Reentry, Goal, Holdout, Exit)]
     parts.append(f"## Entries\n{_ENTRIES_INTRO}")
     for entry in get_args(Enter):
         values = ", ".join(f"`{name}`" for name in _values_of(entry))

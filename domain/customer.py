@@ -10,6 +10,7 @@ from domain.catalogue import ChannelName
 from domain.clock import EPOCH
 from domain.consent import Word
 from domain.enrolment import Enrolment
+from domain.goal import Watches
 from domain.holding import Holding
 from domain.message import Message
 
@@ -65,6 +66,7 @@ class Customer(Struct, frozen=True):
     timers: dict[str, Timer] = {}
     enrolments: dict[str, Enrolment] = {}
     entered: dict[str, Entry] = {}
+    watches: Watches = {}
     messages: dict[str, Message] = {}
     sends: Counts = {}
     profile: dict[str, str | int | bool] = {}

@@ -12,9 +12,11 @@ from domain.catalogue import ChannelName, Fact, Purpose, fact_type
 from domain.passage import AdmissionRefused as AdmissionRefused
 from domain.passage import BranchTaken as BranchTaken
 from domain.passage import EnrolmentEnded as EnrolmentEnded
+from domain.passage import EnrolmentHeldOut as EnrolmentHeldOut
 from domain.passage import EnrolmentStarted as EnrolmentStarted
 from domain.passage import EnrolmentWaiting as EnrolmentWaiting
 from domain.passage import FactEmitted as FactEmitted
+from domain.passage import GoalReached as GoalReached
 from domain.passage import JourneyCalled as JourneyCalled
 from domain.passage import ProfileUpdated as ProfileUpdated
 from domain.passage import SplitTaken as SplitTaken
@@ -120,6 +122,8 @@ Decision = (
     TimersPlanned
     | AdmissionRefused
     | EnrolmentStarted
+    | EnrolmentHeldOut
+    | GoalReached
     | EnrolmentWaiting
     | WaitEnded
     | EnrolmentEnded
@@ -148,6 +152,8 @@ EVENTS: dict[str, type[Struct]] = {
     "timers.planned/1": TimersPlanned,
     "admission.refused/1": AdmissionRefused,
     "enrolment.started/1": EnrolmentStarted,
+    "enrolment.held_out/1": EnrolmentHeldOut,
+    "goal.reached/1": GoalReached,
     "enrolment.waiting/1": EnrolmentWaiting,
     "wait.ended/1": WaitEnded,
     "enrolment.ended/1": EnrolmentEnded,

@@ -14,6 +14,7 @@ from domain.customer import Customer
 from domain.events import Event, type_of
 from domain.fold_decisions import OF_DECISIONS
 from domain.fold_facts import OF_FACTS
+from domain.goal import still_open
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
@@ -27,7 +28,8 @@ def evolve(customer: Customer, event: Event) -> Customer:
     moved = customer if fold is None else fold(customer, event.body, event)
     clock_at = customer.clock_at if customer.clock_at > event.recorded_at else event.recorded_at
     if event.cause or type(event.body) is events.RulebookAdopted:
-        return replace(moved, version=event.version, clock_at=clock_at)
+        watches = still_open(moved.watches, clock_at) if moved.watches else moved.watches
+        return replace(moved, version=event.version, clock_at=clock_at, watches=watches)
     return heard(moved, event.kind, occurred_at=event.occurred_at, clock_at=clock_at)
 
 
@@ -37,7 +39,10 @@ def heard(customer: Customer, kind: str, *, occurred_at: datetime, clock_at: dat
     known = last_at.get(kind)
     if known is None or known < occurred_at:
         last_at = {**last_at, kind: occurred_at}
-    return replace(customer, version=customer.version + 1, clock_at=clock_at, last_at=last_at)
+    watches = still_open(customer.watches, clock_at) if customer.watches else customer.watches
+    return replace(
+        customer, version=customer.version + 1, clock_at=clock_at, last_at=last_at, watches=watches
+    )
 
 
 @cache

@@ -13,6 +13,7 @@ from domain.clock import local_day
 from domain.customer import Customer, Entry, OpenTask, Timer
 from domain.enrolment import Enrolment, expiry_timer, task_timer, waiting_timer
 from domain.events import Event
+from domain.goal import Watch
 from domain.holding import Holding, occasion_of
 from domain.mappings import without
 from domain.message import Message, deferral_timer, message_of_timer
@@ -40,18 +41,32 @@ def _timers_planned(customer: Customer, body: events.TimersPlanned, event: Event
 
 def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:
     enrolment = Enrolment(body.journey, body.version, body.key, body.entry, depth=body.depth)
+    enrolments = {**customer.enrolments, body.enrolment: enrolment}
+    return replace(_entered(customer, body, event), enrolments=enrolments)
+
+
+def _entered(
+    customer: Customer, body: events.EnrolmentStarted | events.EnrolmentHeldOut, event: Event
+) -> Customer:
+    """Who is held out has entered as far as re-entry goes, and is watched alike."""
     now = event.recorded_at
+    watches = customer.watches
+    if body.goal_days is not None:
+        watch = Watch(body.journey, body.version, body.entry, now, body.goal_days)
+        watches = {**watches, body.enrolment: watch}
     last = customer.entered.get(body.journey)
     recent = {key: at for key, at in last.keys.items() if now - at <= KEYS_KEPT} if last else {}
     return replace(
         customer,
-        enrolments={**customer.enrolments, body.enrolment: enrolment},
+        watches=watches,
         entered={**customer.entered, body.journey: Entry(now, {**recent, body.key: now})},
         holdings=_told(customer.holdings, body) if body.covers else customer.holdings,
     )
 
 
-def _told(holdings: dict[str, Holding], body: events.EnrolmentStarted) -> dict[str, Holding]:
+def _told(
+    holdings: dict[str, Holding], body: events.EnrolmentStarted | events.EnrolmentHeldOut
+) -> dict[str, Holding]:
     """The contracts, of which those that the enrolment covers remember it."""
     offset = int(str(body.entry["offset_days"]))
     told: dict[str, Holding] = {}
@@ -60,6 +75,10 @@ def _told(holdings: dict[str, Holding], body: events.EnrolmentStarted) -> dict[s
             occasion = occasion_of(body.journey, matures_on=holding.matures_on, offset=offset)
             told[name] = replace(holding, told=(*holding.told, occasion))
     return {**holdings, **told}
+
+
+def _goal_reached(customer: Customer, body: events.GoalReached, _: Event) -> Customer:
+    return replace(customer, watches=without(customer.watches, body.enrolment))
 
 
 def _enrolment_waiting(customer: Customer, body: events.EnrolmentWaiting, event: Event) -> Customer:
@@ -198,6 +217,8 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.TimerFired: _timer_fired,
     events.TimersPlanned: _timers_planned,
     events.EnrolmentStarted: _enrolment_started,
+    events.EnrolmentHeldOut: _entered,
+    events.GoalReached: _goal_reached,
     events.EnrolmentWaiting: _enrolment_waiting,
     events.WaitEnded: _wait_ended,
     events.EnrolmentEnded: _enrolment_ended,

@@ -30,7 +30,7 @@ class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_default
     """The customer enters one version of a journey; ``entry`` holds what the steps may refer to.
 
     ``depth`` counts the journeys that led here, one by another; ``covers`` names the contracts of which
-    this enrolment tells together.
+    this enrolment tells together. Where the journey has a goal, it counts for ``goal_days`` days.
     """
 
     enrolment: str
@@ -40,6 +40,32 @@ class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_default
     entry: Values
     depth: int = 0
     covers: tuple[str, ...] = ()
+    goal_days: int | None = None
+
+
+class EnrolmentHeldOut(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The customer would have entered, and is one of the ``percent`` of a hundred who are left out.
+
+    ``enrolment`` is the id that the enrolment would have had. The goal counts as if it had begun.
+    """
+
+    enrolment: str
+    journey: str
+    version: int
+    key: str
+    entry: Values
+    percent: int
+    covers: tuple[str, ...] = ()
+    goal_days: int | None = None
+
+
+class GoalReached(Struct, frozen=True, kw_only=True, gc=False):
+    """The journey's goal happened in time, ``days`` days after the entry, whether held out or not."""
+
+    enrolment: str
+    journey: str
+    version: int
+    days: int
 
 
 class EnrolmentWaiting(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -20,6 +20,7 @@ from journeys.definition import (
     Journey,
     Not,
     Profile,
+    entry_values,
     values_inside,
 )
 from journeys.problem import Path, Problem
@@ -29,6 +30,8 @@ def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
     """Every condition of the journey that stands in no other, with its place."""
     if journey.enter.when is not None:
         yield ("enter", "when"), journey.enter.when
+    if journey.goal is not None and journey.goal.when is not None:
+        yield ("goal", "when"), journey.goal.when
     for index, step in enumerate(journey.steps):
         if isinstance(step, Branch):
             for number, case in enumerate(step.cases):
@@ -44,12 +47,14 @@ def of_conditions(journey: Journey, journeys: Collection[str] | None) -> Iterato
     values = values_inside(journey)
     named = None if journeys is None else {*journeys, journey.journey}
     for whole, tree in conditions(journey):
+        # Whom a goal counts for may have left, or may never have been let in.
+        known = entry_values(journey.enter) if whole[0] == "goal" else values
         for path, condition in _with_parts(tree, whole):
             match condition:
                 case All(of=()) | Any(of=()):
                     yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
-                case EntryValue(name=name) if name not in values:
-                    told = {"found": name, "expected": ", ".join(values)}
+                case EntryValue(name=name) if name not in known:
+                    told = {"found": name, "expected": ", ".join(known)}
                     yield Problem("journey.unknown_value", (*path, "name"), told)
                 case DaysSince(fact=fact):
                     yield from of_fact(fact, (*path, "fact"))

@@ -18,6 +18,7 @@ from domain.judgement import Verdict, judge
 from domain.message import message_of_timer
 from journeys import admission, planning
 from journeys.entering import enter_called, enter_on_fact, wake
+from journeys.goals import reach_goals
 from journeys.inside import hear_inside, wait_is_over
 from journeys.reach import HOLDING_FACTS, LEAVING_FACTS, PERSON_FACTS, nothing_follows
 from journeys.rulebook import Rules
@@ -86,8 +87,10 @@ def _go_ahead(turn: Turn, item: Told | Call) -> None:
 
 
 def _hear(turn: Turn, told: Told) -> None:
-    """A fact: who is inside first, then entries, then the wake-ups that the new state asks for."""
+    """A fact: goals, who is inside, then entries, then the wake-ups that the new state asks for."""
     rules, kind, fact = turn.rules, told.kind, told.fact
+    if turn.customer.watches and kind in rules.goal_facts:
+        reach_goals(turn, told)
     if turn.customer.enrolments and kind in rules.inside_facts:
         hear_inside(turn, told)
     for journey in rules.fact_entries.get(kind, ()):

@@ -10,6 +10,7 @@ from journeys import admission, planning
 from journeys.admission import fact_key
 from journeys.conditions import holds
 from journeys.definition import EnterOnFact, EnterOnMaturity, EnterOnRequest, EnterOnSilence, Journey
+from journeys.experiments import is_held_out
 from journeys.leaving import leave_all
 from journeys.occasions import entry_timer, occasions
 from journeys.turn import Call, Told, Turn, values_of
@@ -110,9 +111,24 @@ def enter_journey(
     for rule, values in admission.refusals(turn.customer, journey, key=key, depth=depth, now=turn.now):
         _refuse(turn, journey, key, rule, values)
         return
+    enrolment = enrolment_id(turn.customer.subject, journey=journey.journey, key=key)
+    goal_days = journey.goal.within_days if journey.goal else None
+    if journey.holdout is not None and is_held_out(journey, turn.customer.subject):
+        turn.record(
+            events.EnrolmentHeldOut(
+                enrolment=enrolment,
+                journey=journey.journey,
+                version=journey.version,
+                key=key,
+                entry=entry,
+                percent=journey.holdout.percent,
+                covers=covers,
+                goal_days=goal_days,
+            )
+        )
+        return
     if journey.reentry.inside == "replace":
         leave_all(turn, journey.journey, reason="superseded")
-    enrolment = enrolment_id(turn.customer.subject, journey=journey.journey, key=key)
     cause = turn.record(
         events.EnrolmentStarted(
             enrolment=enrolment,
@@ -122,6 +138,7 @@ def enter_journey(
             entry=entry,
             depth=depth,
             covers=covers,
+            goal_days=goal_days,
         )
     )
     if journey.expires_days is not None:

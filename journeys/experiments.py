@@ -7,6 +7,14 @@ from domain.ids import share_of
 from journeys.definition import Journey, Split, Way
 
 
+def is_held_out(journey: Journey, subject: str) -> bool:
+    """Whether the customer is one of those who are left out of this journey."""
+    holdout = journey.holdout
+    if holdout is None:
+        return False
+    return 100 * share_of("holdout", holdout.salt or journey.journey, subject) < holdout.percent
+
+
 def experiment_of(journey: str, split: Split) -> str:
     """The name by which the customers of a split are drawn: its own, or that of its journey and step."""
     return split.experiment or f"{journey}/{split.step}"

@@ -6,6 +6,7 @@ from domain.enrolment import work_id
 from domain.events import Values
 from journeys.conditions import holds
 from journeys.definition import Approval, Await, Delay, Journey, Step, Wait, WaitUntil, Webhook
+from journeys.goals import is_goal
 from journeys.leaving import leave
 from journeys.turn import Told, Turn, values_of
 from journeys.walking import advance
@@ -68,7 +69,7 @@ def _whereabouts(turn: Turn, enrolment: str) -> tuple[Journey, Step]:
 
 def _taken_out(turn: Turn, enrolment: str, journey: Journey, told: Told) -> bool:
     entry = turn.customer.enrolments[enrolment].entry
-    if journey.goal is not None and journey.goal.fact == told.kind:
+    if journey.goal is not None and journey.goal.ends and is_goal(turn, journey, told.kind, entry):
         leave(turn, enrolment, reason="goal_reached")
         return True
     for way in journey.exits:

@@ -34,4 +34,6 @@ def passes_by(customer: Customer, kind: str, rules: Rules) -> bool:
 def _leads_nowhere(customer: Customer, kind: str, rules: Rules) -> bool:
     if kind in rules.fact_entries or (customer.enrolments and kind in rules.inside_facts):
         return False
+    if customer.watches and kind in rules.goal_facts:
+        return False
     return rules.silence_timers.get(kind, _NO_TIMERS) <= customer.timers.keys()

@@ -68,6 +68,7 @@ class Rules:
 
     ``journeys``, ``templates`` and ``calendars`` are those in force by name, ``versions`` all journeys ever
     published. ``inside_facts`` are the kinds that somebody inside a journey may wait for or leave by.
+    ``goal_facts`` are goals of some version, which count also for who has left.
     ``timed`` are those in force that are entered by a wake-up; ``by_person`` those of them whose
     days follow from who the customer is, ``by_contract`` from their contracts too; ``silence_timers`` are the
     wake-ups that a fact of each kind sets unless they are pending.
@@ -82,6 +83,7 @@ class Rules:
         self.templates = {mark.template: mark for mark in sorted(rulebook.templates, key=_by_version)}
         self.calendars = {c.calendar: c for c in sorted(rulebook.calendars, key=lambda c: c.version)}
         self.inside_facts = frozenset(fact for j in rulebook.journeys for fact in heard_inside(j))
+        self.goal_facts = frozenset(j.goal.fact for j in rulebook.journeys if j.goal)
         self.fact_entries: dict[str, tuple[Journey, ...]] = {}
         self.silences: dict[str, tuple[Journey, ...]] = {}
         self.by_person: tuple[Journey, ...] = ()

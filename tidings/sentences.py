@@ -16,11 +16,20 @@ from journeys.definition import (
     DaysSince,
     Entered,
     EntryValue,
+    Goal,
     Holds,
     Not,
     Profile,
 )
 from tidings.wording import Wording
+
+
+def goal_sentence(goal: Goal, wording: Wording) -> str:
+    """What the journey is for, how long it counts and who leaves by it, as whole sentences."""
+    code, values = "goal", {"fact": goal.fact, "days": counted(goal.within_days, "day", wording)}
+    if goal.when is not None:
+        code, values = "goal.when", {**values, "condition": clause(goal.when, wording)}
+    return wording.tell(code, values) + wording.tell("goal.leaves" if goal.ends else "goal.stays")
 
 
 def clause(condition: Condition, wording: Wording) -> str:

@@ -41,6 +41,7 @@ from journeys.definition.entry import (
 from journeys.definition.journey import (
     Exit,
     Goal,
+    Holdout,
     Journey,
     Reentry,
     heard_inside,
@@ -117,6 +118,7 @@ __all__ = [
     "entry_values",
     "Exit",
     "Goal",
+    "Holdout",
     "Journey",
     "Reentry",
     "heard_inside",

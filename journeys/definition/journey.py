@@ -24,9 +24,29 @@ class Reentry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The journey has done its work, and ends, when such a fact arrives."""
+    """The journey has done its work when such a fact comes and the condition holds with it.
+
+    It counts as reached if it happened, by business time, after the entry and on one of the ``within_days``
+    days after it at the latest, and is told within 31 days; for those held out alike. Who is inside when it
+    comes leaves, whenever it happened, unless ``ends`` is false.
+    """
 
     fact: str
+    when: Condition | None = None
+    within_days: Annotated[int, Meta(ge=0, le=366)] = 30
+    ends: bool = True
+
+
+class Holdout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """So many of a hundred of those who would enter are left out, to measure the journey's effect by them.
+
+    Who they are follows from the customer's id and ``salt``, which is the journey's name where none is given,
+    so they stay the same in every version. A larger percent leaves out the same customers and more. They get
+    nothing of the journey, and count as entered for re-entry and for conditions that ask for it.
+    """
+
+    percent: Annotated[int, Meta(ge=1, le=99)]
+    salt: Name | None = None
 
 
 class Exit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -56,6 +76,7 @@ class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     enter: Enter
     reentry: Reentry = Reentry()
     goal: Goal | None = None
+    holdout: Holdout | None = None
     exits: tuple[Exit, ...] = ()
     expires_days: Annotated[int, Meta(ge=1, le=3660)] | None = None
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=500)]

@@ -33,7 +33,7 @@ from tidings.documents import (
     shipped,
 )
 from tidings.entry_sentences import entry_sentence
-from tidings.sentences import clause, counted
+from tidings.sentences import clause, counted, goal_sentence
 from tidings.step_sentences import exit_sentence, step_sentence
 from tidings.wording import Wording
 
@@ -84,7 +84,11 @@ def show_command(terminal: Terminal, name: str) -> None:
     entry = entry_sentence(journey.enter, terminal.wording)
     terminal.write(f"{terminal.wording.tell('journeys.enter')}: {entry}")
     if journey.goal:
-        terminal.write(f"{terminal.wording.tell('journeys.goal')}: {journey.goal.fact}")
+        told = goal_sentence(journey.goal, terminal.wording)
+        terminal.write(f"{terminal.wording.tell('journeys.goal')}: {told}")
+    if journey.holdout:
+        drawn_by = journey.holdout.salt or journey.journey
+        terminal.tell("journeys.holdout", percent=journey.holdout.percent, salt=drawn_by)
     for way in journey.exits:
         sentence = exit_sentence(way, terminal.wording)
         terminal.write(f"{terminal.wording.tell('journeys.exits')}: {sentence}")

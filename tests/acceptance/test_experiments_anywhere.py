@@ -1,0 +1,244 @@
+"""Splits, holdouts and goals over any lives, on real stores, held against counts from the facts alone."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from msgspec.structs import replace
+
+from domain import catalogue as facts
+from domain.catalogue import Envelope
+from journeys import engine
+from journeys.definition import Journey, Split
+from journeys.experiments import way_of
+from support.bank import Bank, Line
+from support.documents import journey_of
+from support.postgres import fresh_database
+from support.scenario import envelope
+from support.strategies import END, START, ZONES
+from tidings import process
+from tidings.cli.running import live_together
+
+TRIAL = journey_of("""
+journey: trial
+version: 1
+title: {en: Trial}
+purpose: marketing
+topic: offers
+enter: {by: fact, fact: transaction.posted/1}
+reentry: {after_days: 3}
+goal:
+  fact: holding.changed/1
+  within_days: 40
+  ends: false
+  when: {is: attribute, name: zone, one_of: [Europe/Prague, Asia/Shanghai, UTC]}
+holdout: {percent: 40}
+steps:
+  - {step: pause, do: wait, days: 20, at: "12:00", next: which}
+  - {step: which, do: split, experiment: colours, ways: [
+      {way: red, percent: 50, next: red},
+      {way: blue, percent: 50, next: end}]}
+  - {step: red, do: send, template: tier-course, channels: [email, sms], next: end}
+  - {step: end, do: end}
+""")
+LAST_DAY = journey_of("""
+journey: last-day
+version: 1
+title: {en: Last day}
+purpose: service
+topic: contracts
+enter: {by: maturity, kinds: [term_deposit], offsets: [-30, -1, 2], at: "09:00"}
+goal: {fact: transaction.posted/1, within_days: 7}
+holdout: {percent: 30, salt: spring}
+steps:
+  - {step: which, do: split, experiment: colours, ways: [
+      {way: red, percent: 50, next: pause},
+      {way: blue, percent: 50, next: pause}]}
+  - {step: pause, do: wait, days: 60, at: "12:00", next: end}
+  - {step: end, do: end}
+""")
+NEWER = replace(TRIAL, version=2, title={"en": "Trial, other words"})
+GOALS: dict[str, tuple[str, int, set[str]]] = {
+    "trial": ("holding.changed/1", 40, {"Europe/Prague", "Asia/Shanghai", "UTC"}),
+    "last-day": (
+        "transaction.posted/1",
+        7,
+        {"Europe/Prague", "Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe"},
+    ),
+}
+
+
+def share(*parts: str) -> float:
+    """Of a hundred; worked out here once more, so that nobody is drawn anew by accident."""
+    return 100 * int(sha256("\x1f".join(parts).encode()).hexdigest()[:16], 16) / 2**64
+
+
+def bank(folder: Path, name: str, *, partitions: int = 2, url: str | None = None) -> Bank:
+    made = Bank(folder, partitions=partitions, name=name, url=url)
+    made.publish(TRIAL, LAST_DAY)
+    return made
+
+
+def lived(made: Bank, told: list[Envelope], *, batch: int = 2_000) -> Bank:
+    """The first half of the facts first, so that some of the others are told late; a new version between."""
+    half = len(told) // 2
+    made.take(told[:half])
+    made.run(START + timedelta(days=300), batch=batch)
+    made.publish(NEWER)
+    made.take(told[half:])
+    made.run(END, batch=batch)
+    return made
+
+
+def counted(history: list[Line]) -> dict[str, int]:
+    """By enrolment, on which day after the entry its goal was reached, from entries and facts alone."""
+    zone, entries, found = "UTC", dict[str, tuple[str, int]](), dict[str, int]()
+    for kind, occurred_at, recorded_at, cause, stored, _ in history:
+        body = json.loads(stored)
+        if kind in ("customer.registered/1", "customer.changed/1"):
+            zone = body.get("zone") or zone
+        if cause:
+            if kind in ("enrolment.started/1", "enrolment.held_out/1"):
+                entries[body["enrolment"]] = (body["journey"], recorded_at)
+            continue
+        for enrolment, (journey, since) in entries.items():
+            fact, within, zones = GOALS.get(journey, ("", 0, set[str]()))
+            days = (day(occurred_at, zone) - day(since, zone)).days
+            late = recorded_at - occurred_at > 31 * 86_400_000_000
+            if kind == fact and zone in zones and occurred_at >= since and days <= within and not late:
+                found.setdefault(enrolment, days)
+        if kind in ("customer.erased/1", "customer.merged/1"):
+            break
+    return found
+
+
+def day(micros: int, zone: str) -> datetime:
+    """Midnight, without a zone, of the day that the wall clock shows."""
+    shown = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(ZoneInfo(zone))
+    return datetime(shown.year, shown.month, shown.day)  # noqa: DTZ001 - a day, not an instant
+
+
+def bodies(history: list[Line], kind: str) -> list[Mapping[str, object]]:
+    return [json.loads(line[4]) for line in history if line[0] == kind]
+
+
+def of(history: list[Line], journey: str) -> list[str]:
+    """The kinds of the events that name the journey."""
+    return [kind for kind, *_, stored, _ in history if json.loads(stored).get("journey") == journey]
+
+
+def busy(seed: int, *, customers: int = 80) -> list[Envelope]:
+    """Facts that lead into both journeys and to their goals, in no order, for a year of made-up lives."""
+    chance = random.Random(seed)
+    told: list[Envelope] = []
+    for number in range(customers):
+        subject = f"c-{number}"
+        zone = chance.choice(ZONES)
+        person = facts.CustomerRegistered(source="/busy", id=subject, zone=zone, email="a@example.com")
+        told.append(envelope(subject, START, person))
+        for index in range(chance.randint(4, 40)):
+            identity: dict[str, Any] = {"source": "/busy", "id": f"{number}-{index}"}
+            holding, matures_on = f"h-{index % 2}", date(2026, 1, 20) + timedelta(chance.randrange(330))
+            at = START + timedelta(hours=chance.randrange(24 * 330), microseconds=chance.randrange(3))
+            fact = chance.choices(
+                [
+                    facts.TransactionPosted(**identity, account="a", amount=Decimal(1)),
+                    facts.HoldingOpened(
+                        **identity, holding=holding, kind="term_deposit", matures_on=matures_on
+                    ),
+                    facts.HoldingChanged(**identity, holding=holding, matures_on=matures_on),
+                    facts.CustomerChanged(**identity, zone=chance.choice(ZONES)),
+                    facts.CustomerErased(**identity),
+                ],
+                weights=[6, 3, 4, 2, 0.1],
+            )
+            told.append(envelope(subject, at, fact[0]))
+    registered, rest = [e for e in told if e.occurred_at == START], [e for e in told if e.occurred_at > START]
+    chance.shuffle(rest)
+    return registered + rest
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_conversions_holdouts_and_ways_are_what_the_facts_and_ids_alone_say(
+    tmp_path: Path, seed: int
+) -> None:
+    made = lived(bank(tmp_path, "one"), busy(seed))
+    assert made.verify().findings == []
+    seen = Counter[str]()
+    for subject, history in made.histories().items():
+        reached = bodies(history, "goal.reached/1")
+        own = {str(body["enrolment"]): body["days"] for body in reached if body["journey"] in GOALS}
+        assert own == counted(history)
+        assert len(own) == sum(body["journey"] in GOALS for body in reached)
+        for journey, salt, percent in (("trial", "trial", 40), ("last-day", "spring", 30)):
+            out = share("holdout", salt, subject) < percent
+            kinds = set(of(history, journey)) - {"admission.refused/1"}
+            nothing = {"enrolment.held_out/1", "goal.reached/1"}
+            assert kinds <= nothing if out else "enrolment.held_out/1" not in kinds
+            seen[f"{journey} held out"] += out and bool(kinds)
+            seen[f"{journey} held out, reached"] += out and "goal.reached/1" in kinds
+            seen[f"{journey} inside, reached"] += not out and "goal.reached/1" in kinds
+        way = "red" if share("split", "colours", subject) < 50 else "blue"
+        taken = bodies(history, "split.taken/1")
+        assert {body["way"] for body in taken} <= {way}
+        seen["split"] += len(taken)
+    assert len(seen) == 7
+    assert min(seen.values()) > 0, seen
+
+
+@pytest.mark.parametrize(("seed", "batch", "commits"), [(10, 1, 40), (11, 3, 11), (12, 7, 2), (13, 2_000, 1)])
+def test_they_are_the_same_in_any_partitions_and_batches_and_after_kills(
+    tmp_path: Path, seed: int, batch: int, commits: int
+) -> None:
+    whole, parts = bank(tmp_path, "whole", partitions=1), bank(tmp_path, "parts", partitions=5)
+    for made in (whole, parts):
+        made.take(busy(seed, customers=12))
+    whole.run(END)
+    # Each run gets further than the one before it was killed.
+    kills = next(n for n in count() if not parts.run_killed(END, commits=commits + 5 * n, batch=batch))
+    assert kills > 1
+    assert parts.histories() == whole.histories()
+    assert parts.verify().findings == []
+
+
+def test_they_are_the_same_on_postgresql_and_by_several_workers(tmp_path: Path) -> None:
+    files = lived(bank(tmp_path, "files", partitions=1), busy(20, customers=24))
+    server = lived(
+        bank(tmp_path, "server", partitions=3, url=fresh_database()), busy(20, customers=24), batch=5
+    )
+    assert server.histories() == files.histories()
+    alone, together = bank(tmp_path, "alone"), bank(tmp_path, "together", partitions=4)
+    for made in (alone, together):
+        made.take(busy(21, customers=24))
+    alone.run(END)
+    live_together(together.tidings, until=END, advance=lambda _: None, workers=3)
+    assert together.histories() == alone.histories()
+
+
+@pytest.mark.parametrize("seed", [30, 31])
+def test_what_passes_by_unread_would_have_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    short = lived(bank(tmp_path, "short"), busy(seed, customers=40))
+    monkeypatch.setattr(engine, "nothing_follows", lambda *_: False)
+    monkeypatch.setattr(process, "passes_by", lambda *_: False)
+    long = lived(bank(tmp_path, "long"), busy(seed, customers=40))
+    assert long.histories() == short.histories()
+
+
+@pytest.mark.parametrize("other", [NEWER, replace(NEWER, journey="elsewhere", holdout=None)])
+def test_another_version_or_journey_of_the_same_experiment_gives_the_same_ways(other: Journey) -> None:
+    """Each customer's way is looked up where it is used, and comes out the same."""
+    (split,) = (step for step in other.steps if isinstance(step, Split))
+    for number in range(2_000):
+        drawn = "red" if share("split", "colours", f"c-{number}") < 50 else "blue"
+        assert way_of(other, split, f"c-{number}").way == drawn

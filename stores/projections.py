@@ -5,7 +5,7 @@ They can be thrown away and built again; nothing decides by them.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, and_, func, select
 
@@ -15,6 +15,9 @@ from domain.codec import decode_body
 from domain.errors import InputRefused
 from domain.events import (
     Body,
+    EnrolmentHeldOut,
+    EnrolmentStarted,
+    GoalReached,
     MessageAccepted,
     MessageDeferred,
     MessageRejected,
@@ -22,13 +25,24 @@ from domain.events import (
     MessageSending,
     MessageSuppressed,
     MessageUnknown,
+    SplitTaken,
     TaskCreated,
     TaskEscalated,
     status_of,
 )
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import keep, lock, rows, update, upsert
-from stores.schema import events, messages, partitions, projections, streams, tasks
+from stores.experiments import Noted
+from stores.schema import (
+    events,
+    messages,
+    partitions,
+    passages,
+    projections,
+    streams,
+    tasks,
+    ways,
+)
 
 _NAME = "ledger"
 _CHUNK = 20_000
@@ -36,7 +50,9 @@ _CUSTOMER_KEY = ("partition", "stream")
 _SELECT = """
 SELECT stream, kind, recorded_at, body FROM events
 WHERE partition = :partition AND seq > :after AND seq <= :upto
-AND (kind LIKE 'message.%' OR kind IN ('task.created/1', 'task.escalated/1', 'task.done/1')) ORDER BY seq
+AND (kind LIKE 'message.%' OR kind IN ('task.created/1', 'task.escalated/1', 'task.done/1',
+    'enrolment.started/1', 'enrolment.held_out/1', 'split.taken/1', 'goal.reached/1'))
+ORDER BY seq
 """
 _TASK_CHANGED = ("role", "status", "done_at")
 _CHANGED = ("channel", "status", "reason", "sent_at")
@@ -207,7 +223,7 @@ def _forget(connection: Connection, partition: int) -> None:
     if removed or (first is not None and first > 1):
         first = first or int(str(removed)) + 1
         raise InputRefused("rebuild.history_gone", partition=partition, first=first)
-    for table in (messages, tasks, projections):
+    for table in (messages, tasks, passages, ways, projections):
         connection.execute(table.delete().where(table.c.partition == partition))
 
 
@@ -234,6 +250,7 @@ class _Stretch(Struct):
     tasks: list[tuple[object, ...]] = []
     changes: list[tuple[object, ...]] = []
     task_changes: list[tuple[object, ...]] = []
+    noted: Noted = field(default_factory=Noted)
 
     def take_in(self, connection: Connection) -> None:
         keep(connection, messages, self.messages)
@@ -242,6 +259,7 @@ class _Stretch(Struct):
         # One after the other: a task may be escalated and done in one stretch.
         for change in self.task_changes:
             update(connection, tasks, _TASK_CHANGED, [change])
+        self.noted.take_in(connection)
 
 
 def _gathered(connection: Connection, partition: int, after: int, upto: int) -> _Stretch:
@@ -259,6 +277,8 @@ def _gathered(connection: Connection, partition: int, after: int, upto: int) -> 
                 stretch.task_changes.append((partition, body.task, body.role, "escalated", None))
             case TaskDone():
                 stretch.task_changes.append((partition, body.task, None, body.outcome, at))
+            case EnrolmentStarted() | EnrolmentHeldOut() | SplitTaken() | GoalReached():
+                stretch.noted.note(partition, stream, at, body)
             case _:
                 message = str(getattr(body, "message", ""))
                 entry = requested.get(message) or changed.setdefault(message, {})
@@ -275,6 +295,7 @@ def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> 
         "partition": partition,
         "id": body.message,
         "stream": stream,
+        "enrolment": body.enrolment,
         "journey": body.journey,
         "version": body.version,
         "step": body.step,

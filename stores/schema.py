@@ -141,6 +141,7 @@ messages = _table(
     _key("partition", Integer),
     _key("id", Text),
     _number("stream"),
+    _text("enrolment"),
     _text("journey"),
     _number("version"),
     _text("step"),
@@ -166,6 +167,26 @@ tasks = _table(
     _number("created_at"),
     _number("due_at"),
     Column("done_at", BigInteger, nullable=True),
+)
+passages = _table(
+    "passages",
+    _key("partition", Integer),
+    _key("id", Text),
+    _number("stream"),
+    _text("journey"),
+    _number("version"),
+    Column("held_out", SmallInteger, nullable=False),
+    _number("entered_at"),
+    Column("window_days", Integer, nullable=True),
+    Column("reached_days", Integer, nullable=True),
+)
+ways = _table(
+    "ways",
+    _key("partition", Integer),
+    _key("enrolment", Text),
+    _key("step", Text),
+    _text("experiment"),
+    _text("way"),
 )
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(

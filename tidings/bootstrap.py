@@ -16,6 +16,7 @@ from stores.archive.joined import JoinedHistory
 from stores.archive.manifest import load
 from stores.archive.writing import check_same
 from stores.database import create_store, open_store
+from stores.experiments import Experiments
 from stores.history import StoredHistory
 from stores.inbox import Inbox
 from stores.projections import Ledger
@@ -46,6 +47,12 @@ class Tidings(Struct, frozen=True):
     def ledger(self) -> Ledger:
         """Messages and tasks."""
         return Ledger(self.engine)
+
+    @property
+    def experiments(self) -> Experiments:
+        """Groups of customers and their goals, with the ledger brought up to date."""
+        self.ledger.catch_up()
+        return Experiments(self.engine)
 
     @property
     def inbox(self) -> Inbox:

@@ -17,9 +17,11 @@ from msgspec.structs import replace
 
 from domain import catalogue as facts
 from domain.catalogue import Envelope
+from domain.clock import to_micros
 from journeys import engine
 from journeys.definition import Journey, Split
 from journeys.experiments import way_of
+from stores.experiments import Count
 from support.bank import Bank, Line
 from support.documents import journey_of
 from support.postgres import fresh_database
@@ -88,14 +90,14 @@ def bank(folder: Path, name: str, *, partitions: int = 2, url: str | None = None
     return made
 
 
-def lived(made: Bank, told: list[Envelope], *, batch: int = 2_000) -> Bank:
+def lived(made: Bank, told: list[Envelope], *, batch: int = 2_000, until: datetime = END) -> Bank:
     """The first half of the facts first, so that some of the others are told late; a new version between."""
     half = len(told) // 2
     made.take(told[:half])
     made.run(START + timedelta(days=300), batch=batch)
     made.publish(NEWER)
     made.take(told[half:])
-    made.run(END, batch=batch)
+    made.run(until, batch=batch)
     return made
 
 
@@ -144,7 +146,8 @@ def busy(seed: int, *, customers: int = 80) -> list[Envelope]:
         subject = f"c-{number}"
         zone = chance.choice(ZONES)
         person = facts.CustomerRegistered(source="/busy", id=subject, zone=zone, email="a@example.com")
-        told.append(envelope(subject, START, person))
+        yes = facts.ConsentGranted(source="/busy", id=f"{subject} yes", provenance="made up")
+        told += [envelope(subject, START, person), envelope(subject, START, yes)]
         for index in range(chance.randint(4, 40)):
             identity: dict[str, Any] = {"source": "/busy", "id": f"{number}-{index}"}
             holding, matures_on = f"h-{index % 2}", date(2026, 1, 20) + timedelta(chance.randrange(330))
@@ -208,6 +211,60 @@ def test_they_are_the_same_in_any_partitions_and_batches_and_after_kills(
     assert kills > 1
     assert parts.histories() == whole.histories()
     assert parts.verify().findings == []
+
+
+def groups(
+    histories: Mapping[str, list[Line]], journey: str, versions: list[int], since: int, until: int, now: int
+) -> list[Count]:
+    """The counts that a report begins with, once more from each customer's whole history."""
+    found: dict[tuple[str, bool, str], list[int]] = {}
+    for history in histories.values():
+        began = [
+            (line[2], json.loads(line[4]), line[0] == "enrolment.held_out/1")
+            for line in history
+            if line[0] in ("enrolment.started/1", "enrolment.held_out/1")
+        ]
+        entries = [
+            (at, body["enrolment"], out)
+            for at, body, out in began
+            if body["journey"] == journey and body["version"] in versions and since <= at < until
+        ]
+        if not entries:
+            continue
+        entered_at, enrolment, out = min(entries)
+        over = entered_at + (GOALS[journey][1] + 2) * 86_400_000_000 <= now
+        asked = {body["message"]: body["enrolment"] for body in bodies(history, "message.requested/1")}
+        written = enrolment in {asked[body["message"]] for body in bodies(history, "message.accepted/1")}
+        ways = [b for b in bodies(history, "split.taken/1") if b["enrolment"] == enrolment]
+        for place in {("", out, "")} | {(str(body["step"]), out, str(body["way"])) for body in ways}:
+            numbers = found.setdefault(place, [0, 0, 0, 0])
+            for index, yes in enumerate((True, written, over, over and enrolment in counted(history))):
+                numbers[index] += yes
+    return [Count(step, way, out, *numbers) for (step, out, way), numbers in sorted(found.items())]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_counts_of_a_report_are_those_of_the_histories(tmp_path: Path, kind: str) -> None:
+    made = bank(tmp_path, kind, partitions=3, url=fresh_database() if kind == "postgresql" else None)
+    lived(made, busy(40), until=START + timedelta(days=345))
+    histories, experiments = made.histories(), made.tidings.experiments
+    micros = [to_micros(START + timedelta(days=days)) for days in (0, 90, 250, 400)]
+    seen: list[Count] = []
+    for journey, versions in (("trial", [1]), ("trial", [2]), ("trial", [1, 2]), ("last-day", [1])):
+        for since, until in ((micros[0], micros[3]), (micros[1], micros[2])):
+            now, counts = experiments.counts(journey, versions, since=since, until=until)
+            assert counts == groups(histories, journey, versions, since, until, now)
+            seen += counts
+    assert now == to_micros(START + timedelta(days=345))
+    assert {(count.way, count.held_out) for count in seen} == {
+        ("", False),
+        ("", True),
+        ("red", False),
+        ("blue", False),
+    }
+    assert any(count.counted < count.customers for count in seen)
+    assert all(any(getattr(count, name) for count in seen) for name in ("written_to", "counted", "reached"))
+    assert experiments.versions("trial") == [1, 2]
 
 
 def test_they_are_the_same_on_postgresql_and_by_several_workers(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from journeys.experiments import experiment_of
 from templates.model import Template
 from tidings.authoring import in_force, known_calendars, known_templates, publish
 from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import (
@@ -40,10 +41,11 @@ from tidings.wording import Wording
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: list, show, validate, publish, start, and the schema of their documents."""
+    """Journeys: list, show, validate, publish, start, report, and the schema of their documents."""
 
 
 command.add_command(start_command)
+command.add_command(report)
 
 
 @command.command("list")

@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("id", sa.Text, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("stream", sa.BigInteger, nullable=False),
+        sa.Column("enrolment", sa.Text, nullable=False),
         sa.Column("journey", sa.Text, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("step", sa.Text, nullable=False),
@@ -159,6 +160,28 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Column("done_at", sa.BigInteger, nullable=True),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "passages",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, nullable=False),
+        sa.Column("journey", sa.Text, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("held_out", sa.SmallInteger, nullable=False),
+        sa.Column("entered_at", sa.BigInteger, nullable=False),
+        sa.Column("window_days", sa.Integer, nullable=True),
+        sa.Column("reached_days", sa.Integer, nullable=True),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ways",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("enrolment", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("step", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("experiment", sa.Text, nullable=False),
+        sa.Column("way", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -35,6 +35,7 @@ from domain.events import (
 from domain.fold import evolve
 from domain.ports import History, StoredEvent, StoredHead
 from journeys.engine import decide
+from journeys.reach import passes_by
 from journeys.rulebook import Rules
 
 Prepare = Callable[[Customer, str, Rules], MessageSending | MessageDeferred | MessageSuppressed]
@@ -217,13 +218,14 @@ class _Partition:
             self._check_once(event.body, stored)
         elif isinstance(event.body, Outcome):
             self._check_answer(trail, event, event.body, stored)
-        trail.customer = evolve(trail.customer, event)
+        before, trail.customer = trail.customer, evolve(trail.customer, event)
         rules = self._rulebooks.get(stored.rulebook)
         if rules is None:
             self._find("audit.unknown_rulebook", stored, {"number": stored.rulebook})
             trail.followed = False
             return
-        trail.expected = deque(decide(trail.customer, event, rules, event.recorded_at).events)
+        idle = isinstance(event.body, Fact) and passes_by(before, event.kind, rules, event.recorded_at)
+        trail.expected = deque([] if idle else decide(trail.customer, event, rules, event.recorded_at).events)
         # A rulebook is recorded under its own name, and only where something follows from it.
         if isinstance(event.body, RulebookAdopted) and (
             event.body.rulebook != rules.digest or not trail.expected

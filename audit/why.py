@@ -16,6 +16,8 @@ from domain.events import (
     MessageSending,
     MessageSuppressed,
     RulebookAdopted,
+    SegmentEntered,
+    SegmentLeft,
     TimerFired,
     TimersPlanned,
     Values,
@@ -135,17 +137,24 @@ def telling(event: Event) -> dict[str, object]:
     match event.body:
         case TimerFired() as body:
             sort, _, rest = body.timer.partition(":")
-            return {"timer": body.timer, "sort": sort, "journey": rest.partition(":")[0]}
+            whose = "segment" if sort == "segment" else "journey"
+            return {"timer": body.timer, "sort": sort, whose: rest.partition(":")[0]}
         case TimersPlanned() as body:
             instants = ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in sorted(body.due.values()))
             return {"due": instants, "dropped": len(body.dropped), "reason": body.reason}
         case RulebookAdopted() as body:
             return {"rulebook": body.rulebook[:_SHORT]}
         case EnrolmentStarted() | EnrolmentHeldOut() as body:
-            entry = ", ".join(f"{name}={value}" for name, value in body.entry.items())
+            entry = _listed(body.entry)
             return {"journey": body.journey, "version": body.version, "key": body.key, "entry": entry}
         case AdmissionRefused() as body:
             return {"journey": body.journey, "version": body.version, "rule": body.rule, **body.values}
+        case SegmentEntered() as body:
+            told = {"segment": body.segment, "version": body.version, "class": body.into}
+            return {**told, "before": body.before, "values": _listed(body.values)}
+        case SegmentLeft() as body:
+            told = {"segment": body.segment, "version": body.version, "before": body.before}
+            return {**told, "values": _listed(body.values)}
         case MessageSuppressed() as body:
             return {"channel": body.channel, "rule": body.rule, **body.values}
         case MessageDeferred() as body:
@@ -157,6 +166,10 @@ def telling(event: Event) -> dict[str, object]:
             }
         case body:
             return {name: _plain(value) for name, value in _public(body).items()}
+
+
+def _listed(values: Values) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 _PERSONAL = {

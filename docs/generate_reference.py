@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: facts, events, journeys, policy, calendars.
+"""Writes the reference pages that follow from the code: facts, events, journeys, segments, policy, calendars.
 
 From the project's root: ``python docs/generate_reference.py`` writes them, with ``--check`` it writes nothing
 and exits 1 naming each page that no longer says what the code says.
@@ -32,6 +32,8 @@ from journeys.definition import (
     Journey,
     Moved,
     Reentry,
+    Segment,
+    SegmentClass,
     Step,
     Way,
     entry_values,
@@ -97,8 +99,8 @@ Besides the shape, validation requires that
 - `all` and `any` have parts, numbers that are compared have a bound (`holds` may do without), and `at_least`
   is not above `at_most`;
 - an `attribute` is compared as its type is: texts by `one_of`, numbers by `at_least` and `at_most`;
-- the journey of an `entered` or a `start` is published, or is published with this one; `validate`, which
-  needs no store, does not look;
+- the journey of an `entered` or a `start`, and segment and classes of an `in_segment` or an entry, are
+  published, or are published with this one; `validate`, which needs no store, does not look;
 - templates exist, and need no other variables than the entry's and {customer};
 - a promotional template stands in a journey of purpose `marketing` only.
 """
@@ -137,6 +139,37 @@ this page are refused. The shipped ones lie in `journeys/library/calendars/`: `c
 and the newest published counts. What is decided follows from the rulebook, which holds calendars in full.
 """
 
+_SEGMENTS_INTRO = """
+A segment is one YAML document: classes of customers, told apart by the [conditions](journeys.md#conditions)
+of journeys. A customer is in the first class that holds, or in none; a plain segment has one class. Fields
+that are not on this page are refused. The shipped ones lie in `journeys/library/segments/`: `asset-tier`,
+`investment-need`, `behaviour`, `life-cycle`, `risk-level`; `tidings segments publish` publishes them,
+`tidings segments publish PATH` a bank's own ([how to](../how-to/segments.md)). The newest version counts.
+
+Membership is part of a customer's history: `segment.entered/1` and `segment.left/1` ([events.md](events.md))
+say when a class changed, by which version, and the values that were seen.
+
+- It is looked at when a fact comes that can change it, and at the beginning of those days of the customer's
+  calendar with which it can change (wake-ups `segment:<name>`); so it is what the conditions say, at any
+  instant. Facts of a very midnight come before the wake-ups of that instant.
+- What a fact changes is recorded before it leads into journeys, and seen by their conditions.
+- Who is not registered yet, or is gone, is in no class.
+- A journey may be entered by it: `enter: {by: segment, segment: asset-tier, on: entered, classes: [wealth]}`.
+  Each change is a new key, so how often somebody may enter is up to `reentry`. A change by a fact that is
+  told more than seven days late leads nobody in (`told_late`).
+- When a segment is published, or a new version of it, the next run works out everybody's class. What changes
+  by it has the reason `adopted`, and leads nobody into a journey: the rules have changed, not the customer.
+"""
+_SEGMENTS_TOGETHER = """
+Besides the shape, validation requires that
+
+- class names differ;
+- conditions are sound as [those of journeys](journeys.md#what-must-hold-together) are, and ask for no entry
+  value;
+- segments and classes that an `in_segment` names exist, and segments refer to each other in no circle;
+- a new version keeps the classes to which journeys and segments in force refer.
+"""
+
 # What a text's pattern means, where the pattern alone would be no help.
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
@@ -156,6 +189,7 @@ _FAMILIES: dict[object, str] = {
     Goal: "[goal](#goal)",
     Holdout: "[holdout](#holdout)",
     Exit: "[exit](#exit)",
+    SegmentClass: "[class](#segmentclass)",
     QuietHours: "[quiet hours](#quiethours)",
     OnHolidays: "[on holidays](#onholidays)",
     Cap: "[cap](#cap)",
@@ -173,6 +207,7 @@ def pages() -> dict[str, str]:
         "facts.md": facts_page(),
         "events.md": events_page(),
         "journeys.md": journeys_page(),
+        "segments.md": segments_page(),
         "policy.md": policy_page(),
         "calendars.md": calendars_page(),
     }
@@ -217,6 +252,14 @@ def journeys_page() -> str:
     parts += [_section(_tag(condition), condition, level=3) for condition in get_args(Condition)]
     customer = ", ".join(f"`{name}`" for name in CUSTOMER_VARIABLES)
     parts.append(f"## What must hold together\n{_TOGETHER_INTRO.format(customer=customer)}")
+    return "\n".join(parts)
+
+
+def segments_page() -> str:
+    """The segment document, and what holds between segments."""
+    parts = [_head("Segments", _SEGMENTS_INTRO), _section("The document", Segment)]
+    parts.append(_section("SegmentClass", SegmentClass))
+    parts.append(f"## What must hold together\n{_SEGMENTS_TOGETHER}")
     return "\n".join(parts)
 
 

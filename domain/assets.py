@@ -57,6 +57,12 @@ def assets_by_month(balances: Balances) -> Iterator[tuple[int, Decimal]]:
         yield month, sum([_as_of(ends, month) for ends in accounts], _NOTHING)
 
 
+def latest_assets(balances: Balances) -> Decimal | None:
+    """Assets as of the latest month: the first of ``assets_by_month``; None where there is no balance."""
+    accounts = [ends[-1].amount for ends in _in_one_currency(balances) if ends]
+    return sum(accounts, _NOTHING) if accounts else None
+
+
 def _in_one_currency(balances: Balances) -> list[tuple[MonthEnd, ...]]:
     """The month-ends in the currency of most of them; names decide between equals."""
     currencies = [end.currency for ends in balances.values() for end in ends]

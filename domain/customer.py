@@ -40,6 +40,7 @@ class Customer(Struct, frozen=True):
     """Everything that decisions may look at. ``clock_at`` never goes back (aware UTC).
 
     ``since`` is the day of the earliest registration, where the customer lived then.
+    ``segments`` is the class that the customer is in, by segment.
     """
 
     subject: str
@@ -71,6 +72,7 @@ class Customer(Struct, frozen=True):
     sends: Counts = {}
     profile: dict[str, str | int | bool] = {}
     tasks: dict[str, OpenTask] = {}
+    segments: dict[str, str] = {}
 
     @property
     def next_timer(self) -> tuple[datetime, str] | None:

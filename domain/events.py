@@ -6,7 +6,7 @@ as facts do.
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain.catalogue import ChannelName, Fact, Purpose, fact_type
 from domain.passage import AdmissionRefused as AdmissionRefused
@@ -116,6 +116,34 @@ class MessageSending(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     consent: int | None = None
 
 
+class SegmentEntered(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer is in this class of the segment now, by its ``version``, and was in ``before`` (or none).
+
+    ``reason`` is what changed it: fact, time (a wake-up came) or adopted (another rulebook looked at them).
+    ``values`` are those that the classes up to this one looked at.
+    """
+
+    segment: str
+    version: int
+    into: str = field(name="class")
+    before: str | None = None
+    reason: str
+    values: Values
+
+
+class SegmentLeft(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer is in none of the segment's classes now, and was in ``before``.
+
+    ``reason`` is one of fact, time, adopted, withdrawn (the customer is gone).
+    """
+
+    segment: str
+    version: int
+    before: str
+    reason: str
+    values: Values
+
+
 Input = TimerFired | RulebookAdopted | MessageAccepted | MessageRejected | MessageUnknown
 Outcome = MessageAccepted | MessageRejected | MessageUnknown
 Decision = (
@@ -140,6 +168,8 @@ Decision = (
     | MessageDeferred
     | MessageSuppressed
     | MessageSending
+    | SegmentEntered
+    | SegmentLeft
 )
 Body = Fact | Input | Decision
 
@@ -170,6 +200,8 @@ EVENTS: dict[str, type[Struct]] = {
     "message.deferred/1": MessageDeferred,
     "message.suppressed/1": MessageSuppressed,
     "message.sending/1": MessageSending,
+    "segment.entered/1": SegmentEntered,
+    "segment.left/1": SegmentLeft,
 }
 KIND_OF: dict[type[Struct], str] = {struct: kind for kind, struct in EVENTS.items()}
 # The last word on a requested message, as far as it goes.

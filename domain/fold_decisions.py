@@ -213,6 +213,14 @@ def _message_rejected(customer: Customer, body: events.MessageRejected, _: Event
     return replace(customer, messages=without(customer.messages, body.message), sends=sends)
 
 
+def _segment_entered(customer: Customer, body: events.SegmentEntered, _: Event) -> Customer:
+    return replace(customer, segments={**customer.segments, body.segment: body.into})
+
+
+def _segment_left(customer: Customer, body: events.SegmentLeft, _: Event) -> Customer:
+    return replace(customer, segments=without(customer.segments, body.segment))
+
+
 OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.TimerFired: _timer_fired,
     events.TimersPlanned: _timers_planned,
@@ -238,6 +246,8 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.MessageAccepted: _message_ended,
     events.MessageRejected: _message_rejected,
     events.MessageUnknown: _message_ended,
+    events.SegmentEntered: _segment_entered,
+    events.SegmentLeft: _segment_left,
 }
 
 

@@ -1,6 +1,6 @@
 """Everything that is wrong with the conditions of a journey beyond their shape."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from domain.catalogue import FACTS, fact_type
@@ -15,11 +15,14 @@ from journeys.definition import (
     Condition,
     DaysSince,
     Entered,
+    EnterOnSegment,
     EntryValue,
     Holds,
+    InSegment,
     Journey,
     Not,
     Profile,
+    Segment,
     entry_values,
     values_inside,
 )
@@ -43,39 +46,74 @@ def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
             yield ("exits", number, "when"), way.when
 
 
-def of_conditions(journey: Journey, journeys: Collection[str] | None) -> Iterator[Problem]:
+def of_conditions(
+    journey: Journey, journeys: Collection[str] | None, segments: Mapping[str, Segment] | None
+) -> Iterator[Problem]:
     values = values_inside(journey)
     named = None if journeys is None else {*journeys, journey.journey}
-    for whole, tree in conditions(journey):
-        # Whom a goal counts for may have left, or may never have been let in.
-        known = entry_values(journey.enter) if whole[0] == "goal" else values
-        for path, condition in _with_parts(tree, whole):
+    # Whom a goal counts for may have left, or may never have been let in.
+    goals = [(path, tree) for path, tree in conditions(journey) if path[0] == "goal"]
+    others = [(path, tree) for path, tree in conditions(journey) if path[0] != "goal"]
+    entry = entry_values(journey.enter)
+    yield from of_trees(others, values=values, journeys=named, segments=segments)
+    yield from of_trees(goals, values=entry, journeys=named, segments=segments)
+
+
+def of_trees(
+    trees: Iterable[tuple[Path, Condition]],
+    *,
+    values: Collection[str] | None,
+    journeys: Collection[str] | None,
+    segments: Mapping[str, Segment] | None,
+) -> Iterator[Problem]:
+    """What is wrong with these conditions; None for names that are not known, and are not looked at."""
+    for whole, tree in trees:
+        for path, condition in with_parts(tree, whole):
             match condition:
                 case All(of=()) | Any(of=()):
                     yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
-                case EntryValue(name=name) if name not in known:
-                    told = {"found": name, "expected": ", ".join(known)}
+                case EntryValue(name=name) if values is not None and name not in values:
+                    told = {"found": name, "expected": ", ".join(values)}
                     yield Problem("journey.unknown_value", (*path, "name"), told)
                 case DaysSince(fact=fact):
                     yield from of_fact(fact, (*path, "fact"))
-                case Entered(journey=name) if named is not None and name not in named:
-                    told = {"found": name, "expected": ", ".join(sorted(named))}
+                case Entered(journey=name) if journeys is not None and name not in journeys:
+                    told = {"found": name, "expected": ", ".join(sorted(journeys))}
                     yield Problem("journey.unknown_journey", (*path, "journey"), told)
+                case InSegment() if segments is not None:
+                    yield from of_segment(condition, path, segments)
                 case _:
                     pass
             yield from _of_bounds(condition, path)
 
 
-def _with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condition]]:
+def with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condition]]:
+    """The condition and all in it, each with its place."""
     yield path, condition
     match condition:
         case All(of=parts) | Any(of=parts):
             for number, part in enumerate(parts):
-                yield from _with_parts(part, (*path, "of", number))
+                yield from with_parts(part, (*path, "of", number))
         case Not(of=part):
-            yield from _with_parts(part, (*path, "of"))
+            yield from with_parts(part, (*path, "of"))
         case _:
             pass
+
+
+def of_segment(
+    asked: InSegment | EnterOnSegment, path: Path, segments: Mapping[str, Segment]
+) -> Iterator[Problem]:
+    """A segment that does not exist, or classes that it does not have."""
+    known = segments.get(asked.segment)
+    if known is None:
+        told = {"found": asked.segment, "expected": ", ".join(sorted(segments))}
+        yield Problem("journey.unknown_segment", (*path, "segment"), told)
+        return
+    names = [part.name for part in known.classes]
+    for number, name in enumerate(asked.classes or ()):
+        if name not in names:
+            told = {"segment": asked.segment, "found": name, "expected": ", ".join(names)}
+            yield Problem("journey.unknown_class", (*path, "classes", number), told)
 
 
 def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:

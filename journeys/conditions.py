@@ -10,7 +10,9 @@ from decimal import Decimal
 from itertools import islice, pairwise
 from typing import assert_never
 
-from domain.assets import assets_by_month
+from msgspec.structs import astuple
+
+from domain.assets import assets_by_month, latest_assets
 from domain.clock import full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
@@ -29,6 +31,7 @@ from journeys.definition import (
     Entered,
     EntryValue,
     Holds,
+    InSegment,
     Not,
     Profile,
 )
@@ -67,13 +70,15 @@ def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
                 within is None or _days_ago(local_day(last.at, customer.zone), customer) <= within
             )
         case Assets(at_least=at_least, at_most=at_most):
-            # From the latest month back: the first are those of now.
-            now = next((assets for _, assets in assets_by_month(customer.balances)), None)
+            now = latest_assets(customer.balances)
             return now is not None and _between(now, _amount(at_least), _amount(at_most))
         case CareHeld(reasons=None):
             return bool(customer.care_holds)
         case CareHeld(reasons=reasons):
             return any(reason in customer.care_holds for reason in reasons or ())
+        case InSegment(segment=segment, classes=classes):
+            found = customer.segments.get(segment)
+            return found is not None and (classes is None or found in classes)
         case _:
             assert_never(condition)
 
@@ -89,6 +94,35 @@ def _fits(value: Value, condition: EntryValue | Profile) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return _between(value, condition.at_least, condition.at_most)
+
+
+def measured(leaf: Condition, customer: Customer) -> tuple[str, Value]:
+    """What a condition without parts looks at, under a name of its own, with the value that it sees.
+
+    It is a number or text where the condition compares one, None where that is not known, else the answer.
+    """
+    match leaf:
+        case Attribute(name=name) if name in TEXT_ATTRIBUTES:
+            return name, getattr(customer, name) or None
+        case Attribute(name=name):
+            return name, _age(customer) if name == "age" else _risk_level(customer)
+        case Holds(kinds=kinds, matures_within_days=within):
+            which = "/".join(kinds) if within is None else f"{'/'.join(kinds)} within {within}"
+            return f"holds {which}", _number_held(leaf, customer)
+        case DaysSince(fact=fact):
+            at = customer.last_at.get(fact)
+            return f"days_since {fact}", None if at is None else _days_ago(
+                local_day(at, customer.zone), customer
+            )
+        case Assets():
+            now = latest_assets(customer.balances)
+            return "assets", None if now is None else str(now)
+        case InSegment(segment=segment):
+            return f"in_segment {segment}", customer.segments.get(segment)
+        case _:
+            asked = " ".join(str(value) for value in astuple(leaf) if value is not None)
+            label = f"{leaf.__struct_config__.tag} {asked}".strip()
+            return label, holds(leaf, customer, entry={})
 
 
 def _between(value: float | Decimal, least: float | Decimal | None, most: float | Decimal | None) -> bool:
@@ -126,8 +160,14 @@ def _risk_level(customer: Customer) -> int | None:
 
 
 def _holds(condition: Holds, customer: Customer) -> bool:
+    number = _number_held(condition, customer)
+    unbounded = condition.at_least is None and condition.at_most is None
+    return _between(number, 1 if unbounded else condition.at_least, condition.at_most)
+
+
+def _number_held(condition: Holds, customer: Customer) -> int:
     within = condition.matures_within_days
-    number = sum(
+    return sum(
         holding.kind in condition.kinds
         and (
             within is None
@@ -135,8 +175,6 @@ def _holds(condition: Holds, customer: Customer) -> bool:
         )
         for holding in customer.holdings.values()
     )
-    unbounded = condition.at_least is None and condition.at_most is None
-    return _between(number, 1 if unbounded else condition.at_least, condition.at_most)
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:

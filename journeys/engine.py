@@ -20,6 +20,7 @@ from journeys import admission, planning
 from journeys.entering import enter_called, enter_on_fact, wake
 from journeys.goals import reach_goals
 from journeys.inside import hear_inside, wait_is_over
+from journeys.membership import Memberships, differs, leave_all
 from journeys.reach import HOLDING_FACTS, LEAVING_FACTS, PERSON_FACTS, nothing_follows
 from journeys.rulebook import Rules
 from journeys.turn import Call, Told, Turn
@@ -40,17 +41,27 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
     body = cause.body
     if isinstance(body, LEAVING_FACTS):
         _withdraw(turn)
-    elif not customer.active:
-        pass
-    elif isinstance(body, events.TimerFired):
-        _wake(turn, body)
-    elif isinstance(body, events.RulebookAdopted):
-        _adopt(turn)
-    elif isinstance(body, facts.Fact):
-        _hear(turn, Told(cause.kind, body, cause.occurred_at, cause.version))
-    while turn.ahead:
-        _go_ahead(turn, turn.ahead.pop(0))
+    elif customer.active:
+        memberships = Memberships(turn, cause)
+        memberships.look()
+        if isinstance(body, events.TimerFired):
+            _wake(turn, body)
+        elif isinstance(body, events.RulebookAdopted):
+            _adopt(turn)
+        elif isinstance(body, facts.Fact):
+            _hear(turn, Told(cause.kind, body, cause.occurred_at, cause.version))
+        memberships.follow()
+        while turn.ahead:
+            _go_ahead(turn, turn.ahead.pop(0))
+            memberships.follow()
+        memberships.plan()
     return Decided(turn.events, turn.customer)
+
+
+def adopts(customer: Customer, rules: Rules, *, now: datetime) -> bool:
+    """Whether anything follows for the customer from coming under these rules at ``now`` (aware UTC)."""
+    plans = planning.adopted(customer, rules, now=now)
+    return next(plans, None) is not None or differs(customer, rules, now=now)
 
 
 def hand_over(customer: Customer, message: str, rules: Rules) -> Verdict:
@@ -112,6 +123,7 @@ def _withdraw(turn: Turn) -> None:
     """The customer is gone: every enrolment ends and every wake-up is dropped."""
     for enrolment, state in tuple(turn.customer.enrolments.items()):
         turn.record(events.EnrolmentEnded(enrolment=enrolment, step=state.step, reason="withdrawn"))
+    leave_all(turn)
     # What was asked for already is still to be judged, so that it ends with a reason.
     dropped = tuple(sorted(name for name in turn.customer.timers if message_of_timer(name) is None))
     if dropped:

@@ -1,15 +1,22 @@
 """What leads a customer into a journey: a fact, a request, or a wake-up whose time has come."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain import events
 from domain.catalogue import JourneyRequested
 from domain.enrolment import enrolment_id, expiry_timer
-from domain.events import Values
+from domain.events import Event, Values
 from journeys import admission, planning
 from journeys.admission import fact_key
 from journeys.conditions import holds
-from journeys.definition import EnterOnFact, EnterOnMaturity, EnterOnRequest, EnterOnSilence, Journey
+from journeys.definition import (
+    EnterOnFact,
+    EnterOnMaturity,
+    EnterOnRequest,
+    EnterOnSegment,
+    EnterOnSilence,
+    Journey,
+)
 from journeys.experiments import is_held_out
 from journeys.leaving import leave_all
 from journeys.occasions import entry_timer, occasions
@@ -51,7 +58,7 @@ def wake(turn: Turn, name: str, fired: events.TimerFired) -> None:
             # A wake-up that another version planned, with another way to enter, starts nothing.
             if fired.timer == entry_timer(name):
                 _enter_on_silence(turn, journey)
-        case EnterOnFact() | EnterOnRequest():
+        case EnterOnFact() | EnterOnRequest() | EnterOnSegment():
             pass
         case _:
             _enter_on_occasion(turn, journey, fired)
@@ -102,6 +109,27 @@ def _enter_on_silence(turn: Turn, journey: Journey) -> None:
     entry: Values = {"last_at": last_at, "days": enter.days}
     if _fits(turn, journey, entry):
         enter_journey(turn, journey, key=last_at, entry=entry)
+
+
+def enter_on_segment(
+    turn: Turn, journey: Journey, change: Event, *, occurred_at: datetime, depth: int
+) -> None:
+    """The change of a class, just recorded of what happened at ``occurred_at``, may lead in."""
+    enter, body = journey.enter, change.body
+    assert isinstance(enter, EnterOnSegment)  # noqa: S101 - the rulebook's index holds no other
+    assert isinstance(body, events.SegmentEntered | events.SegmentLeft)  # noqa: S101 - asked of changes only
+    before, found = body.before, body.into if isinstance(body, events.SegmentEntered) else None
+    was, now_is = (name is not None and name in (enter.classes or (name,)) for name in (before, found))
+    leads = {"entered": now_is and not was, "left": was and not now_is, "changed": was or now_is}
+    entry: Values = {"segment": body.segment, "class": found or "", "before": before or ""}
+    if not leads[enter.on] or not _fits(turn, journey, entry):
+        return
+    turn.because, key = change.version, f"{body.segment}:{change.version}"
+    late = turn.now - occurred_at
+    if late > TOLD_LATE:
+        _refuse(turn, journey, key, "told_late", {"days_late": late.days, "days_allowed": TOLD_LATE.days})
+    else:
+        enter_journey(turn, journey, key=key, entry=entry, depth=depth)
 
 
 def enter_journey(

@@ -11,7 +11,14 @@ from domain.clock import first_at_local
 from domain.customer import Customer
 from domain.events import TimersPlanned
 from journeys import admission
-from journeys.definition import EnterOnFact, EnterOnRequest, EnterOnSilence, Journey, time_of
+from journeys.definition import (
+    EnterOnFact,
+    EnterOnRequest,
+    EnterOnSegment,
+    EnterOnSilence,
+    Journey,
+    time_of,
+)
 from journeys.occasions import entry_timer
 from journeys.rulebook import Rules
 
@@ -88,7 +95,7 @@ def _wanted(
     match journey.enter:
         case EnterOnSilence() as enter:
             return "silence", _silence_ahead(customer, journey, enter, pending, now=now)
-        case EnterOnFact() | EnterOnRequest():
+        case EnterOnFact() | EnterOnRequest() | EnterOnSegment():
             return "replaced", {}
         case _:
             return _reason(journey), _ahead(customer, journey, rules, pending, now=now)

@@ -17,13 +17,16 @@ from journeys.definition import (
     EnterOnFact,
     EnterOnMaturity,
     EnterOnRequest,
+    EnterOnSegment,
     EnterOnSilence,
     EnterYearly,
     Journey,
+    Segment,
     calendars_of,
     heard_inside,
 )
 from journeys.occasions import entry_timer
+from journeys.segments import Segments
 
 ENGINE_VERSION = 1
 REQUEST = "journey.requested/1"
@@ -51,6 +54,7 @@ class Rulebook(Struct, frozen=True, kw_only=True):
     templates: tuple[TemplateMark, ...]
     policy: Policy
     calendars: tuple[Calendar, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 def canonical(document: Struct) -> bytes:
@@ -71,7 +75,7 @@ class Rules:
     ``goal_facts`` are goals of some version, which count also for who has left.
     ``timed`` are those in force that are entered by a wake-up; ``by_person`` those of them whose
     days follow from who the customer is, ``by_contract`` from their contracts too; ``silence_timers`` are the
-    wake-ups that a fact of each kind sets unless they are pending.
+    wake-ups that a fact of each kind sets unless they are pending; ``segments`` are those in force.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -88,8 +92,9 @@ class Rules:
         self.silences: dict[str, tuple[Journey, ...]] = {}
         self.by_person: tuple[Journey, ...] = ()
         self.by_contract: tuple[Journey, ...] = ()
-        untimed = EnterOnFact | EnterOnRequest
+        untimed = EnterOnFact | EnterOnRequest | EnterOnSegment
         self.timed = {n: j for n, j in self.journeys.items() if not isinstance(j.enter, untimed)}
+        self.segments = Segments(rulebook.segments, self.journeys)
         for journey in self.journeys.values():
             self._index(journey)
         self.silence_timers = {
@@ -98,12 +103,12 @@ class Rules:
         }
 
     def plans_like(self, other: "Rules") -> bool:
-        """Whether both ask for the same wake-ups of everybody."""
+        """Whether both ask for the same wake-ups of everybody, and put them into the same classes."""
         mine, theirs = (
             (rules.rulebook.engine, {n: (j.enter, rules._calendars_of(j)) for n, j in rules.timed.items()})
             for rules in (self, other)
         )
-        return mine == theirs
+        return mine == theirs and self.segments.in_force == other.segments.in_force
 
     def _calendars_of(self, journey: Journey) -> list[Calendar | None]:
         return [self.calendars.get(name) for name in calendars_of(journey.enter)]
@@ -120,6 +125,8 @@ class Rules:
                 self.by_contract = (*self.by_contract, journey)
             case EnterOnBirthday() | EnterOnDate() | EnterYearly() | EnterOnAnniversary() | EnterBySchedule():
                 self.by_person = (*self.by_person, journey)
+            case EnterOnSegment():
+                pass
             case _:
                 assert_never(journey.enter)
 

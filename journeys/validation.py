@@ -7,13 +7,15 @@ from collections.abc import Collection, Iterator, Mapping
 
 from domain.calendars import Calendar
 from domain.catalogue import CustomFact, fact_type
-from journeys.condition_problems import of_conditions, of_fact
+from journeys.condition_problems import of_conditions, of_fact, of_segment
 from journeys.definition import (
     Await,
     EnterOnFact,
+    EnterOnSegment,
     EnterOnSilence,
     Journey,
     Moved,
+    Segment,
     Send,
     Split,
     Wait,
@@ -33,10 +35,12 @@ def problems(
     templates: Mapping[str, TemplateMark],
     calendars: Mapping[str, Calendar],
     journeys: Collection[str] | None = None,
+    segments: Mapping[str, Segment] | None = None,
 ) -> list[Problem]:
     """All faults of the journey, in the order of the document; none means that it may be published.
 
-    ``journeys`` are the names of all others that are or will be published; None where they are not known.
+    ``journeys`` are the names of all others that are or will be published, ``segments`` those that are or
+    will be in force; None where they are not known.
     """
     found = [
         *_of_facts(journey),
@@ -45,7 +49,8 @@ def problems(
         *of_ways(journey),
         *of_steps(journey, journeys),
         *_of_splits(journey),
-        *of_conditions(journey, journeys),
+        *of_conditions(journey, journeys, segments),
+        *_of_segments(journey, segments),
         *_of_templates(journey, templates),
     ]
     return sorted(found, key=lambda problem: [str(part).zfill(4) for part in problem.path])
@@ -124,6 +129,11 @@ def _of_splits(journey: Journey) -> Iterator[Problem]:
         if shares.setdefault(experiment_of(journey.journey, step), mine) != mine:
             values = {"step": step.step, "experiment": experiment_of(journey.journey, step)}
             yield Problem("journey.experiment_differs", path, values)
+
+
+def _of_segments(journey: Journey, segments: Mapping[str, Segment] | None) -> Iterator[Problem]:
+    if isinstance(journey.enter, EnterOnSegment) and segments is not None:
+        yield from of_segment(journey.enter, ("enter",), segments)
 
 
 def _of_templates(journey: Journey, templates: Mapping[str, TemplateMark]) -> Iterator[Problem]:

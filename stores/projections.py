@@ -5,57 +5,31 @@ They can be thrown away and built again; nothing decides by them.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, and_, func, select
 
-from domain.catalogue import TaskDone
-from domain.clock import to_micros
-from domain.codec import decode_body
 from domain.errors import InputRefused
-from domain.events import (
-    Body,
-    EnrolmentHeldOut,
-    EnrolmentStarted,
-    GoalReached,
-    MessageAccepted,
-    MessageDeferred,
-    MessageRejected,
-    MessageRequested,
-    MessageSending,
-    MessageSuppressed,
-    MessageUnknown,
-    SplitTaken,
-    TaskCreated,
-    TaskEscalated,
-    status_of,
-)
+from stores import memberships
 from stores.database import customer_partitions, reading, writing
-from stores.dialect import keep, lock, rows, update, upsert
-from stores.experiments import Noted
+from stores.dialect import lock, upsert
+from stores.memberships import Member
 from stores.schema import (
     events,
     messages,
     partitions,
     passages,
     projections,
+    segments,
     streams,
     tasks,
     ways,
 )
+from stores.stretch import Stretch, gathered
 
 _NAME = "ledger"
 _CHUNK = 20_000
 _CUSTOMER_KEY = ("partition", "stream")
-_SELECT = """
-SELECT stream, kind, recorded_at, body FROM events
-WHERE partition = :partition AND seq > :after AND seq <= :upto
-AND (kind LIKE 'message.%' OR kind IN ('task.created/1', 'task.escalated/1', 'task.done/1',
-    'enrolment.started/1', 'enrolment.held_out/1', 'split.taken/1', 'goal.reached/1'))
-ORDER BY seq
-"""
-_TASK_CHANGED = ("role", "status", "done_at")
-_CHANGED = ("channel", "status", "reason", "sent_at")
 
 
 class LedgerEntry(Struct, frozen=True):
@@ -91,7 +65,7 @@ class TaskEntry(Struct, frozen=True):
 
 
 class Ledger:
-    """Messages and tasks, as of the last event at the time of asking."""
+    """Messages, tasks and members of segments, as of the last event at the time of asking."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -140,7 +114,7 @@ class Ledger:
             # Events never change: reading them needs no turn at writing.
             with reading(self._engine) as connection:
                 due = _taken_in(connection, partition) == first
-                stretch = _gathered(connection, partition, first, upto) if due else _Stretch()
+                stretch = gathered(connection, partition, first, upto) if due else Stretch()
             with writing(self._engine) as connection:
                 # Somebody else may be catching up, or have done so since: one at a time, and once.
                 lock(connection, partition)
@@ -188,6 +162,18 @@ class Ledger:
         with reading(self._engine) as connection:
             return [TaskEntry(*row) for row in connection.execute(query)]
 
+    def segment_sizes(self) -> dict[tuple[str, str], int]:
+        """The number of customers by segment and class."""
+        self.catch_up()
+        return memberships.counts(self._engine)
+
+    def members(self, segment: str, *, before: int | None = None) -> list[Member]:
+        """Who is in the segment, or was by all that was recorded ``before``. Raises InputRefused."""
+        if before is not None:
+            return memberships.members_before(self._engine, segment, before)
+        self.catch_up()
+        return memberships.members(self._engine, segment)
+
     def customer_of(self, message: str) -> str | None:
         """The customer whom a message is or was to be for; None for an unknown id."""
         self.catch_up()
@@ -223,7 +209,7 @@ def _forget(connection: Connection, partition: int) -> None:
     if removed or (first is not None and first > 1):
         first = first or int(str(removed)) + 1
         raise InputRefused("rebuild.history_gone", partition=partition, first=first)
-    for table in (messages, tasks, passages, ways, projections):
+    for table in (messages, tasks, segments, passages, ways, projections):
         connection.execute(table.delete().where(table.c.partition == partition))
 
 
@@ -241,105 +227,3 @@ def _taken_in(connection: Connection, partition: int) -> int:
     """The last seq of the partition that was taken in; 0 before the first."""
     query = select(projections.c.seq).where(projections.c.partition == partition, projections.c.name == _NAME)
     return connection.execute(query).scalar() or 0
-
-
-class _Stretch(Struct):
-    """What the events of a stretch say: rows of what begins in it, and changes of what began before."""
-
-    messages: list[tuple[object, ...]] = []
-    tasks: list[tuple[object, ...]] = []
-    changes: list[tuple[object, ...]] = []
-    task_changes: list[tuple[object, ...]] = []
-    noted: Noted = field(default_factory=Noted)
-
-    def take_in(self, connection: Connection) -> None:
-        keep(connection, messages, self.messages)
-        keep(connection, tasks, self.tasks)
-        update(connection, messages, _CHANGED, self.changes)
-        # One after the other: a task may be escalated and done in one stretch.
-        for change in self.task_changes:
-            update(connection, tasks, _TASK_CHANGED, [change])
-        self.noted.take_in(connection)
-
-
-def _gathered(connection: Connection, partition: int, after: int, upto: int) -> _Stretch:
-    requested: dict[str, dict[str, object]] = {}
-    changed: dict[str, dict[str, object]] = {}
-    stretch = _Stretch()
-    for stream, kind, at, stored in rows(connection, _SELECT, partition=partition, after=after, upto=upto):
-        body = decode_body(kind, stored)
-        match body:
-            case MessageRequested():
-                requested[body.message] = _requested(partition, stream, at, body)
-            case TaskCreated():
-                stretch.tasks.append(_created(partition, stream, at, body))
-            case TaskEscalated():
-                stretch.task_changes.append((partition, body.task, body.role, "escalated", None))
-            case TaskDone():
-                stretch.task_changes.append((partition, body.task, None, body.outcome, at))
-            case EnrolmentStarted() | EnrolmentHeldOut() | SplitTaken() | GoalReached():
-                stretch.noted.note(partition, stream, at, body)
-            case _:
-                message = str(getattr(body, "message", ""))
-                entry = requested.get(message) or changed.setdefault(message, {})
-                entry.update(_change(kind, at, body))
-    stretch.messages = [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
-    stretch.changes = [
-        (partition, message, *(entry.get(name) for name in _CHANGED)) for message, entry in changed.items()
-    ]
-    return stretch
-
-
-def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> dict[str, object]:
-    return {
-        "partition": partition,
-        "id": body.message,
-        "stream": stream,
-        "enrolment": body.enrolment,
-        "journey": body.journey,
-        "version": body.version,
-        "step": body.step,
-        "channel": None,
-        "template": body.template,
-        "purpose": body.purpose,
-        "status": "requested",
-        "reason": None,
-        "requested_at": at,
-        "sent_at": None,
-    }
-
-
-def _created(partition: int, stream: int, at: int, body: TaskCreated) -> tuple[object, ...]:
-    return (
-        partition,
-        body.task,
-        stream,
-        body.journey,
-        body.version,
-        body.step,
-        body.role,
-        "open",
-        at,
-        to_micros(body.due_at),
-        None,
-    )
-
-
-def _change(kind: str, at: int, body: Body) -> dict[str, object]:
-    """What an event of a message's life says about it; what it does not speak of stays."""
-    told: dict[str, object] = {"status": status_of(kind)}
-    match body:
-        case MessageSending():
-            # What it was put off for is no reason any more; None would leave it as it is.
-            told |= {"channel": body.channel, "reason": ""}
-        case MessageDeferred():
-            told |= {"channel": body.channel, "reason": body.rule}
-        case MessageSuppressed():
-            told |= {"channel": body.channel, "reason": body.rule}
-        case MessageAccepted():
-            told["sent_at"] = at
-        case MessageRejected() | MessageUnknown():
-            told["reason"] = body.reason
-        case _:
-            pass
-    return told

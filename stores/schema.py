@@ -188,6 +188,14 @@ ways = _table(
     _text("experiment"),
     _text("way"),
 )
+segments = _table(
+    "segments",
+    _key("partition", Integer),
+    _key("stream"),
+    _key("segment", Text),
+    _text("class"),
+    _number("since"),
+)
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(
     "tracking", _key("partition", Integer), _key("application", Text), _number("notification_id")

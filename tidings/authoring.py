@@ -7,12 +7,10 @@ runs on, and the rulebook that they make up, are a read model of them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.domain import Aggregate
 from msgspec import Struct
 from sqlalchemy import Engine
 
@@ -20,7 +18,8 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
-from journeys.definition import Journey
+from journeys import segment_problems
+from journeys.definition import Journey, Segment
 from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
@@ -34,106 +33,18 @@ from stores.library import (
     rulebook_of,
 )
 from templates.model import Template, decode_template
+from tidings.authored import (
+    AuthoredDocument,
+    CalendarDocument,
+    JourneyDocument,
+    PolicyDocument,
+    SegmentDocument,
+    TemplateDocument,
+)
 from tidings.documents import Documents, mark_of
 
-_NAMESPACE = UUID("5f0d9a52-3c0e-5a55-8f0b-6a7d9f6f2f10")
 _ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorder_factory", "CREATE_TABLE": "f"}
 Templates = dict[tuple[str, int], Template]
-
-
-class AuthoredDocument(Aggregate):
-    """One document by name, with every version of it that was published."""
-
-    KIND = "document"
-
-    class Created(Aggregate.Created):
-        """The name was taken into use."""
-
-        name: str
-
-    class Published(Aggregate.Event):
-        """A version was published: its digest and canonical text, for ever."""
-
-        document_version: int
-        digest: str
-        text: str
-
-        def apply(self, aggregate: Any) -> None:
-            """Fold the version in."""
-            aggregate.versions[self.document_version] = (self.digest, self.text)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.versions: dict[int, tuple[str, str]] = {}
-
-    @classmethod
-    def create_id(cls, name: str) -> UUID:
-        """The only id that a document of this kind and name can have."""
-        return uuid5(_NAMESPACE, f"{cls.KIND}/{name}")
-
-    @classmethod
-    def begin(cls, name: str, *, at: datetime) -> "AuthoredDocument":
-        """A document that has no version yet, begun at ``at`` (aware UTC)."""
-        return cls._create(event_class=cls.Created, id=cls.create_id(name), name=name, timestamp=at)
-
-    def publish(self, version: int, *, text: bytes, digest: str, at: datetime) -> bool:
-        """Add a version at ``at`` (aware UTC); False where it is there already, byte for byte.
-
-        Raises InputRefused where the version is published with other content.
-        """
-        known = self.versions.get(version)
-        if known is not None and known[0] == digest:
-            return False
-        if known is not None:
-            raise InputRefused("document.version_taken", kind=self.KIND, name=self.name, version=version)
-        self.trigger_event(
-            self.Published, document_version=version, digest=digest, text=text.decode(), timestamp=at
-        )
-        return True
-
-
-class JourneyDocument(AuthoredDocument):
-    KIND = "journey"
-    TOPIC = "journey/1"
-
-    class Created(AuthoredDocument.Created):
-        TOPIC = "journey.begun/1"
-
-    class Published(AuthoredDocument.Published):
-        TOPIC = "journey.published/1"
-
-
-class TemplateDocument(AuthoredDocument):
-    KIND = "template"
-    TOPIC = "template/1"
-
-    class Created(AuthoredDocument.Created):
-        TOPIC = "template.begun/1"
-
-    class Published(AuthoredDocument.Published):
-        TOPIC = "template.published/1"
-
-
-class PolicyDocument(AuthoredDocument):
-    KIND = "policy"
-    TOPIC = "policy/1"
-
-    class Created(AuthoredDocument.Created):
-        TOPIC = "policy.begun/1"
-
-    class Published(AuthoredDocument.Published):
-        TOPIC = "policy.published/1"
-
-
-class CalendarDocument(AuthoredDocument):
-    KIND = "calendar"
-    TOPIC = "calendar/1"
-
-    class Created(AuthoredDocument.Created):
-        TOPIC = "calendar.begun/1"
-
-    class Published(AuthoredDocument.Published):
-        TOPIC = "calendar.published/1"
 
 
 class Authoring(Application[UUID]):
@@ -210,6 +121,8 @@ def _named(documents: Documents) -> Iterator[tuple[type[AuthoredDocument], str, 
         yield PolicyDocument, documents.policy.policy, documents.policy
     for calendar in documents.calendars:
         yield CalendarDocument, calendar.calendar, calendar
+    for segment in documents.segments:
+        yield SegmentDocument, segment.segment, segment
     for journey in documents.journeys:
         yield JourneyDocument, journey.journey, journey
 
@@ -237,6 +150,18 @@ def known_journeys(engine: Engine) -> set[str]:
     return {stored.name for stored in published(engine) if stored.kind == "journey"}
 
 
+def known_segments(engine: Engine, added: Sequence[Segment] = ()) -> dict[str, Segment]:
+    """The segments that conditions may use by name: the newest published, and these."""
+    segments = [*_segments_of(published(engine)), *added]
+    return {found.segment: found for found in sorted(segments, key=lambda found: found.version)}
+
+
+def _segments_of(documents: Iterable[StoredDocument]) -> Iterator[Segment]:
+    for stored in documents:
+        if stored.kind == "segment":
+            yield msgspec.json.decode(stored.body, type=Segment)
+
+
 def _check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first document that has a problem: nothing faulty comes into force."""
     marks = known_templates(engine, documents.templates)
@@ -247,8 +172,14 @@ def _check(engine: Engine, documents: Documents) -> None:
                 "policy.invalid", name=documents.policy.policy, problem=problem.code, **problem.values
             )
     names = known_journeys(engine) | {journey.journey for journey in documents.journeys}
+    segments = known_segments(engine, documents.segments)
+    for segment in documents.segments:
+        for problem in segment_problems.problems(segment, segments, names):
+            raise InputRefused(
+                "segment.invalid", name=segment.segment, problem=problem.code, **problem.values
+            )
     for journey in documents.journeys:
-        for problem in problems(journey, marks, calendars, names):
+        for problem in problems(journey, marks, calendars, names, segments):
             raise InputRefused(
                 "document.invalid", name=journey.journey, problem=problem.code, **problem.values
             )
@@ -324,6 +255,7 @@ def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
         templates=tuple(mark_of(template) for template in templates),
         policy=max(policies, key=lambda policy: policy.version),
         calendars=tuple(_calendars_of(versions)),
+        segments=tuple(_segments_of(versions)),
     )
     current = current_rulebook(engine)
     with writing(engine) as connection:

@@ -1,6 +1,6 @@
 """Documents as people write them: YAML with places, so that every fault is told with line and column."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from inspect import cleandoc
 from io import StringIO
@@ -16,7 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
-from journeys.definition import Journey
+from journeys import segment_problems
+from journeys.definition import Journey, Segment
 from journeys.policy_problems import policy_problems
 from journeys.problem import Path as Place
 from journeys.problem import Problem
@@ -27,7 +28,12 @@ from templates.render import undeclared
 
 _MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
-SCHEMAS: dict[str, type[Struct]] = {"journey": Journey, "template": Template, "policy": Policy}
+SCHEMAS: dict[str, type[Struct]] = {
+    "journey": Journey,
+    "template": Template,
+    "policy": Policy,
+    "segment": Segment,
+}
 
 
 class Document(Struct, frozen=True):
@@ -70,6 +76,7 @@ class Documents(Struct, frozen=True):
     templates: list[Template]
     policy: Policy | None = None
     calendars: tuple[Calendar, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 class Shipped(Documents, frozen=True, kw_only=True):
@@ -142,15 +149,27 @@ def faults(
     templates: Mapping[str, TemplateMark],
     calendars: Mapping[str, Calendar],
     journeys: Collection[str] | None = None,
+    segments: Mapping[str, Segment] | None = None,
 ) -> tuple[Journey, list[Fault]]:
     """A journey document, and all that is wrong with it. Raises InputRefused where its shape is wrong.
 
-    ``journeys`` are the names that conditions may refer to; None where they are not known.
+    ``journeys`` and ``segments`` are those that conditions may refer to; None where they are not known.
     """
     journey = decode(document, Journey)
-    return journey, [
-        _fault(document, problem) for problem in problems(journey, templates, calendars, journeys)
-    ]
+    found = problems(journey, templates, calendars, journeys, segments)
+    return journey, [_fault(document, problem) for problem in found]
+
+
+def segment_faults(
+    document: Document,
+    segments: Mapping[str, Segment],
+    journeys: Collection[str] | None = None,
+    users: Iterable[Journey] = (),
+) -> tuple[Segment, list[Fault]]:
+    """A segment document, and all that is wrong with it; as ``segment_problems``. Raises InputRefused."""
+    segment = decode(document, Segment)
+    found = segment_problems.problems(segment, segments, journeys, users)
+    return segment, [_fault(document, problem) for problem in found]
 
 
 def policy_faults(document: Document, calendars: Mapping[str, Calendar]) -> tuple[Policy, list[Fault]]:
@@ -199,6 +218,11 @@ def shipped() -> Shipped:
         policy=next(decode(document, Policy) for document in _library("journeys", "library/policies")),
         calendars=tuple(decode(document, Calendar) for document in _library("journeys", "library/calendars")),
     )
+
+
+def shipped_segments() -> list[Document]:
+    """The segments that come with Tidings and are published by a command of their own."""
+    return _library("journeys", "library/segments")
 
 
 def _library(package: str, folder: str) -> list[Document]:

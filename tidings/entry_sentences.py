@@ -11,6 +11,7 @@ from journeys.definition import (
     EnterOnFact,
     EnterOnMaturity,
     EnterOnRequest,
+    EnterOnSegment,
     EnterOnSilence,
     EnterYearly,
     Moved,
@@ -74,6 +75,11 @@ def _entry(enter: Enter, wording: Wording) -> str:
         case EnterOnSilence(of=fact, at=at):
             values = {"fact": fact, "at": at, "days": counted(enter.days, "day", wording)}
             return wording.tell("enter.silence", values)
+        case EnterOnSegment(segment=segment, on=on, classes=None):
+            return wording.tell(f"enter.segment.{on}", {"segment": segment})
+        case EnterOnSegment(segment=segment, on=on, classes=classes):
+            told = {"segment": segment, "classes": listed(classes or (), "or_value", wording)}
+            return wording.tell(f"enter.segment.{on}.classes", told)
         case _:
             assert_never(enter)
 

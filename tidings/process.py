@@ -33,8 +33,7 @@ from domain.events import (
     status_of,
 )
 from domain.fold import evolve, heard
-from journeys import planning
-from journeys.engine import decide, to_judge
+from journeys.engine import adopts, decide, to_judge
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
@@ -212,7 +211,7 @@ class _Passage:
         for stream in sorted(late):
             held = self._held[stream]
             now = max(held.customer.clock_at, self._journal.clock_at)
-            if next(planning.adopted(held.customer, rules, now=now), None) is None:
+            if not adopts(held.customer, rules, now=now):
                 continue
             body = RulebookAdopted(rulebook=rules.digest)
             self._take(held, stream, KIND_OF[RulebookAdopted], now, cause=0, body=body)
@@ -243,10 +242,10 @@ class _Passage:
         occurred_at, rank, position, stream, kind, stored = fact
         self._changes.consumed.append((occurred_at, rank, position))
         at, customer = from_micros(occurred_at), held.customer
-        if not passes_by(customer, kind, self._worker.rules):
+        now = max(at, customer.clock_at, self._journal.clock_at)
+        if not passes_by(customer, kind, self._worker.rules, now):
             self._take(held, stream, kind, at, cause=0, body=decode_body(kind, stored), stored=stored)
             return
-        now = max(at, customer.clock_at, self._journal.clock_at)
         held.customer = heard(customer, kind, occurred_at=at, clock_at=now)
         held.head = self._journal.append_fact(
             self._changes, fact, head=held.head, recorded_at=now, rulebook=self._rulebook

@@ -18,6 +18,7 @@ from journeys.definition import (
     EntryValue,
     Goal,
     Holds,
+    InSegment,
     Not,
     Profile,
 )
@@ -69,7 +70,8 @@ def _leaf(
     | Entered
     | Assets
     | CareHeld
-    | Profile,
+    | Profile
+    | InSegment,
     wording: Wording,
 ) -> tuple[str, dict[str, object]]:
     """The code of a condition without parts, and the values of its sentence."""
@@ -98,6 +100,11 @@ def _leaf(
             return "care_held", {}
         case CareHeld(reasons=reasons):
             return "care_held.for", {"reasons": either("hold", reasons or (), wording)}
+        case InSegment(segment=segment, classes=None):
+            return "in_segment", {"segment": segment}
+        case InSegment(segment=segment, classes=classes):
+            told = listed(classes or (), "or_value", wording)
+            return "in_segment.classes", {"segment": segment, "classes": told}
         case _:
             assert_never(condition)
 

@@ -18,6 +18,7 @@ from journeys.definition.condition import (
     Entered,
     EntryValue,
     Holds,
+    InSegment,
     Not,
     Profile,
 )
@@ -32,6 +33,7 @@ from journeys.definition.entry import (
     EnterOnFact,
     EnterOnMaturity,
     EnterOnRequest,
+    EnterOnSegment,
     EnterOnSilence,
     EnterYearly,
     Moved,
@@ -47,6 +49,7 @@ from journeys.definition.journey import (
     heard_inside,
     values_inside,
 )
+from journeys.definition.segment import Segment, SegmentClass
 from journeys.definition.step import (
     Approval,
     Await,
@@ -98,6 +101,7 @@ __all__ = [
     "Entered",
     "EntryValue",
     "Holds",
+    "InSegment",
     "Not",
     "Profile",
     "TEXT_ATTRIBUTES",
@@ -110,12 +114,15 @@ __all__ = [
     "EnterOnFact",
     "EnterOnMaturity",
     "EnterOnRequest",
+    "EnterOnSegment",
     "EnterOnSilence",
     "EnterYearly",
     "REQUEST_VALUES",
     "Moved",
     "calendars_of",
     "entry_values",
+    "Segment",
+    "SegmentClass",
     "Exit",
     "Goal",
     "Holdout",

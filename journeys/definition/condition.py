@@ -155,6 +155,16 @@ class CareHeld(_Condition, tag="care_held", frozen=True, kw_only=True):
     reasons: Annotated[tuple[HoldReason, ...], Meta(min_length=1)] | None = None
 
 
+class InSegment(_Condition, tag="in_segment", frozen=True, kw_only=True):
+    """The customer is in one of the ``classes`` of the segment, or in any of them where none are given.
+
+    It is the class that is recorded of the customer. False where they are in none.
+    """
+
+    segment: Name
+    classes: Annotated[tuple[Name, ...], Meta(min_length=1)] | None = None
+
+
 Condition = (
     All
     | Any
@@ -169,4 +179,5 @@ Condition = (
     | Assets
     | CareHeld
     | Profile
+    | InSegment
 )

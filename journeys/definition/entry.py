@@ -178,9 +178,23 @@ class EnterOnSilence(_Enter, tag="silence", frozen=True, kw_only=True):
     when: Condition | None = None
 
 
+class EnterOnSegment(_Enter, tag="segment", frozen=True, kw_only=True):
+    """When the customer comes into the ``classes`` of the segment, leaves them, or either.
+
+    ``entered``: they are in one of the classes, and were in none of them before; ``left``: the other way
+    round; ``changed``: their class is another one, and the one or the other is among the classes. Without
+    ``classes`` it is all of them. A class in which a newer rulebook finds who is there leads nobody in.
+    """
+
+    segment: Name
+    on: Literal["entered", "left", "changed"]
+    classes: Annotated[tuple[Name, ...], Meta(min_length=1)] | None = None
+    when: Condition | None = None
+
+
 # Entries whose days are known ahead: a wake-up is planned for each.
 Dated = EnterOnBirthday | EnterOnDate | EnterYearly | EnterOnAnniversary | EnterBySchedule | EnterOnMaturity
-Enter = Dated | EnterOnFact | EnterOnRequest | EnterOnSilence
+Enter = Dated | EnterOnFact | EnterOnRequest | EnterOnSegment | EnterOnSilence
 
 
 def calendars_of(enter: Enter) -> tuple[str, ...]:
@@ -212,3 +226,5 @@ def entry_values(enter: Enter) -> tuple[str, ...]:
             return (*REQUEST_VALUES, *values)
         case EnterOnSilence():
             return ("last_at", "days")
+        case EnterOnSegment():
+            return ("segment", "class", "before")

@@ -1,5 +1,6 @@
 """Made-up lives for property tests: facts of a few customers over two years, in any order; and conditions."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -37,14 +38,18 @@ from journeys.definition import (
     EnterYearly,
     EntryValue,
     Holds,
+    InSegment,
     Journey,
     Moved,
     Not,
     Profile,
+    Segment,
+    SegmentClass,
     Send,
     Wait,
 )
 from journeys.definition import Any as AnyOf
+from journeys.sensitivity import segments_asked
 from support.scenario import envelope
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,6 +96,11 @@ def _facts(draw: st.DrawFn, number: int, index: int) -> tuple[datetime, Fact]:
             st.just(facts.ConsentWithdrawn(**identity, provenance="made up")),
             st.just(facts.CareHoldPlaced(**identity, reason="dispute")),
             st.just(facts.CareHoldLifted(**identity, reason="dispute")),
+            st.builds(
+                lambda level, until: facts.RiskAssessed(**identity, level=level, valid_until=until),
+                st.integers(1, 5),
+                st.none() | days,
+            ),
             st.sampled_from(ZONES).map(lambda z: facts.CustomerChanged(**identity, zone=z)),
             st.just(facts.CustomerErased(**identity)),
             requests(identity),
@@ -117,6 +127,41 @@ def lives(draw: st.DrawFn, *, customers: int = 3, most: int = 14) -> list[Envelo
         for index in range(draw(st.integers(0, most))):
             at, fact = draw(_facts(number, index))
             told.append(envelope(subject, at, fact))
+    return told
+
+
+@st.composite
+def dense_lives(draw: st.DrawFn, *, customers: int = 1, most: int = 20) -> list[Envelope]:
+    """Facts of which ``lively_conditions`` ask, often as many days apart as they ask for, or at midnight."""
+    hours = st.sampled_from([0, 1, 23, 25, 999, *(24 * n for n in (1, 2, 3, 7, 8, 29, 30, 31, 32))])
+    told: list[Envelope] = []
+    for number in range(1, draw(st.integers(1, customers)) + 1):
+        born = draw(st.dates(date(1990, 1, 1), date(1992, 12, 31)) | st.just(date(1992, 2, 29)))
+        zone = draw(st.just("UTC") | st.sampled_from(ZONES))
+        person = facts.CustomerRegistered(source=_SOURCE, id=f"{number}", birth_date=born, zone=zone)
+        at = START
+        told.append(envelope(f"c-{number}", at, person))
+        for index in range(draw(st.integers(0, most))):
+            at += timedelta(hours=draw(hours))
+            identity: dict[str, Any] = {"source": _SOURCE, "id": f"{number}-{index}"}
+            paid = facts.TransactionPosted(**identity, account="a", amount=Decimal(1))
+            held = facts.BalanceRecorded(**identity, account="a", amount=Decimal(index))
+            lately = facts.CustomerChanged(**identity, zone=zone)
+            ends = at.date() + timedelta(days=draw(st.integers(-2, 60)))
+            fact = draw(
+                st.sampled_from(
+                    [
+                        paid,
+                        paid,
+                        held,
+                        lately,
+                        facts.RiskAssessed(**identity, level=1 + index % 5, valid_until=ends),
+                        facts.HoldingOpened(**identity, holding="h", kind="term_deposit", matures_on=ends),
+                    ]
+                )
+                | _facts(number, index).map(lambda made: made[1])
+            )
+            told.append(envelope(f"c-{number}", at, fact))
     return told
 
 
@@ -160,16 +205,72 @@ leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
     Assets: _bounded(Assets, amounts.map(str)),
     Profile: _bounded(Profile, st.integers(-9, 9), name=_NAMES, one_of=st.none() | st.just(("true", "warm"))),
     CareHeld: st.builds(CareHeld, reasons=st.none() | st.just(("dispute", "fraud"))),
-}
-conditions: st.SearchStrategy[Condition] = st.recursive(
-    st.one_of(*leaves.values()),
-    lambda inner: (
-        st.builds(Not, of=inner)
-        | st.builds(All, of=st.lists(inner, max_size=3).map(tuple))
-        | st.builds(AnyOf, of=st.lists(inner, max_size=3).map(tuple))
+    InSegment: st.builds(
+        InSegment,
+        segment=st.sampled_from(["made-0", "made-1"]),
+        classes=st.none() | st.sampled_from([("one",), ("two", "three")]),
     ),
-    max_leaves=6,
+}
+
+
+def _trees(leaves: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(Not, of=inner)
+            | st.builds(All, of=st.lists(inner, max_size=3).map(tuple))
+            | st.builds(AnyOf, of=st.lists(inner, max_size=3).map(tuple))
+        ),
+        max_leaves=6,
+    )
+
+
+conditions: st.SearchStrategy[Condition] = _trees(st.one_of(*leaves.values()))
+# Those that are true of some made-up lives and false of others, and turn with the days.
+_FEW_DAYS = st.sampled_from([0, 1, 2, 7, 30])
+_LIVED = st.sampled_from(["transaction.posted/1", "balance.recorded/1", "customer.registered/1"])
+lively_conditions: st.SearchStrategy[Condition] = _trees(
+    st.one_of(
+        _bounded(DaysSince, _FEW_DAYS, fact=_LIVED),
+        _bounded(Attribute, st.integers(33, 38), name=st.just("age")),
+        _bounded(Attribute, st.integers(1, 5), name=st.just("risk_level")),
+        st.builds(Attribute, name=st.just("zone"), one_of=st.just(ZONES[:2])),
+        _bounded(
+            Holds,
+            st.integers(0, 2),
+            kinds=st.just(("term_deposit",)),
+            matures_within_days=st.none() | _FEW_DAYS,
+        ),
+        st.builds(
+            Entered,
+            journey=st.sampled_from(["birthday", "maturity", "win-back", "made-up"]),
+            within_days=st.none() | _FEW_DAYS,
+        ),
+        *(leaves[kind] for kind in (AssetsGrew, Consented, Assets, CareHeld, InSegment)),
+    )
 )
+
+
+def _asks_only(known: set[str]) -> Callable[[Condition], bool]:
+    return lambda tree: segments_asked(tree) <= known
+
+
+@st.composite
+def segments(draw: st.DrawFn, *, most: int = 3) -> tuple[Segment, ...]:
+    """Segments named ``made-0`` and up, each of which refers to those before it only."""
+    made: list[Segment] = []
+    for number in range(draw(st.integers(1, most))):
+        sound = lively_conditions.filter(_asks_only({segment.segment for segment in made}))
+        if made:
+            sound = sound | st.builds(InSegment, segment=st.sampled_from([made[0].segment, made[-1].segment]))
+        classes = [
+            SegmentClass(name=name, title={"en": name}, when=draw(sound))
+            for name in ("one", "two", "three")[: draw(st.integers(1, 3))]
+        ]
+        made.append(
+            Segment(segment=f"made-{number}", version=1, title={"en": "Made up"}, classes=tuple(classes))
+        )
+    return tuple(made)
 
 
 _CLOCK = st.sampled_from(["02:30", "09:00", "18:00"])

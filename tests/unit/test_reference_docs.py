@@ -27,7 +27,9 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["facts.md", "events.md", "journeys.md", "policy.md", "calendars.md"])
+@pytest.mark.parametrize(
+    "name", ["facts.md", "events.md", "journeys.md", "segments.md", "policy.md", "calendars.md"]
+)
 def test_the_page_is_as_the_code_makes_it(generator: ModuleType, name: str) -> None:
     found = (DOCS / "reference" / name).read_text(encoding="utf-8")
     assert found == generator.pages()[name], "run python docs/generate_reference.py"

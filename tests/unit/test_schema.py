@@ -11,15 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from journeys.definition import End, EnterOnBirthday, Journey
+from journeys.definition import End, EnterOnBirthday, Journey, Segment
 from support.strategies import conditions
 from tidings.cli import commands
-from tidings.documents import SCHEMAS, json_schema, shipped
+from tidings.documents import SCHEMAS, decode, json_schema, shipped, shipped_segments
 
 SHIPPED: dict[str, list[Any]] = {
     "journey": shipped().journeys,
     "template": shipped().templates,
     "policy": [shipped().policy],
+    "segment": [decode(document, Segment) for document in shipped_segments()],
 }
 VALIDATORS = {kind: Draft202012Validator(json_schema(kind)) for kind in SCHEMAS}
 
@@ -76,6 +77,8 @@ def test_every_shipped_document_is_accepted(kind: str) -> None:
         ("journey", {"steps": [{"step": "a", "do": "wait", "days": -1, "at": "09:00", "next": "a"}]}),
         ("template", {"version": 1.5}),
         ("template", {"languages": {}}),
+        ("segment", {"classes": []}),
+        ("segment", {"classes": [{"name": "a", "title": {"en": "A"}}]}),
         ("policy", {"consent": {"fun": "granted"}}),
         ("policy", {"valid_hours": {"marketing": 0}}),
         ("policy", {"quiet_hours": [{"name": "night"}]}),

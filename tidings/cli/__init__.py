@@ -19,6 +19,7 @@ COMMANDS = {
     "broadcast": "broadcast",
     "run": "running",
     "journeys": "journeys",
+    "segments": "segments",
     "messages": "messages",
     "tasks": "tasks",
     "replay": "replay",

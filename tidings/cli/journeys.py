@@ -1,34 +1,26 @@
 """tidings journeys: what is published, and what is wrong with what is not."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 from msgspec import to_builtins
-from msgspec.structs import replace
-from sqlalchemy import Engine
 
-from domain.calendars import Calendar
 from domain.errors import InputRefused, NotFound
-from journeys.definition import Branch, Journey, Split, followers
+from journeys.definition import Branch, Journey, Segment, Split, followers
 from journeys.experiments import experiment_of
-from templates.model import Template
-from tidings.authoring import in_force, known_calendars, known_templates, publish
-from tidings.bootstrap import bootstrap, wall_clock
+from tidings.bootstrap import bootstrap
+from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import (
     SCHEMAS,
-    Document,
-    Documents,
     Fault,
-    decode,
     faults,
     json_schema,
     mark_of,
-    policy_faults,
     read_document,
     read_documents,
     shipped,
@@ -63,7 +55,7 @@ def list_command(terminal: Terminal) -> None:
         (
             j.journey,
             j.version,
-            titled(j, terminal.wording),
+            titled(j.title, terminal.wording),
             terminal.wording.tell(f"purpose.{j.purpose}"),
             len(j.steps),
         )
@@ -82,7 +74,9 @@ def show_command(terminal: Terminal, name: str) -> None:
     if journey is None:
         raise NotFound("journey.unknown", journey=name, near=sorted(known))
     terminal.json(to_builtins(journey))
-    terminal.write(f"{journey.journey} {journey.version}: {titled(journey, terminal.wording)}", style="bold")
+    terminal.write(
+        f"{journey.journey} {journey.version}: {titled(journey.title, terminal.wording)}", style="bold"
+    )
     entry = entry_sentence(journey.enter, terminal.wording)
     terminal.write(f"{terminal.wording.tell('journeys.enter')}: {entry}")
     if journey.goal:
@@ -145,8 +139,18 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
     known = shipped()
     templates = {template.template: mark_of(template) for template in known.templates}
     calendars = {calendar.calendar: calendar for calendar in known.calendars}
+    check_document(ctx, terminal, path, lambda: faults(read_document(path), templates, calendars))
+
+
+def check_document(
+    ctx: click.Context,
+    terminal: Terminal,
+    path: Path,
+    look: Callable[[], tuple[Journey | Segment, list[Fault]]],
+) -> None:
+    """Tell what is wrong with the document in a file; exit 1 if anything is."""
     try:
-        journey, found = faults(read_document(path), templates, calendars)
+        document, found = look()
     except InputRefused as error:
         if "line" not in error.values:
             raise
@@ -158,12 +162,18 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
         {"line": f.line, "column": f.column, "code": f.code, "message": wording.tell(f.code, f.values)}
         for f in found
     ]
-    terminal.json({"journey": journey.journey, "ok": not found, "problems": problems})
+    kind, name = _named(document)
+    terminal.json({kind: name, "ok": not found, "problems": problems})
     for problem in problems:
         terminal.complain(f"{path}:{problem['line']}:{problem['column']}: {problem['message']}")
     if found:
         ctx.exit(1)
-    terminal.tell("journeys.valid", journey=journey.journey, version=journey.version)
+    terminal.tell(f"{kind}s.valid", **{kind: name}, version=document.version)
+
+
+def _named(document: Journey | Segment) -> tuple[str, str]:
+    """What the document is, and its name."""
+    return ("journey", document.journey) if isinstance(document, Journey) else ("segment", document.segment)
 
 
 @command.command("publish")
@@ -190,6 +200,14 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
     type=click.Path(path_type=Path),
     help="The bank's own policy, with a higher version than the one in force.",
 )
+@click.option(
+    "--segment",
+    "segments",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A segment, or a folder of them; may be given again.",
+)
 @common_options
 @click.pass_context
 def publish_command(
@@ -199,125 +217,30 @@ def publish_command(
     templates: tuple[Path, ...],
     calendars: tuple[Path, ...],
     policy: Path | None,
+    segments: tuple[Path, ...],
 ) -> None:
     """Put a bank's own journeys in force, all or none; the next run brings them to every customer.
 
     A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
     with line and column, and nothing is published.
     """
-    if not paths and not calendars and policy is None:
+    if not (paths or calendars or segments or policy):
         raise click.UsageError("Missing argument 'PATH...'.")
     engine = bootstrap(terminal.settings).engine
-    own, problems = _checked(
+    own, problems = checked(
         engine,
         read_documents(paths),
         read_documents(templates),
         read_documents(calendars),
-        read_document(policy) if policy else None,
+        read_documents(segments),
+        policy=read_document(policy) if policy else None,
     )
-    if problems:
-        _tell_problems(terminal, problems)
-        ctx.exit(1)
-    new = publish(engine, own, at=wall_clock())
-    published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
-    terminal.json({"ok": True, "published": published, "problems": []})
-    if new:
-        terminal.tell("init.published")
-        terminal.table("init", ["kind", "name", "version"], new)
-        terminal.tell("journeys.reach")
-    else:
-        terminal.tell("journeys.nothing_new")
+    put_in_force(ctx, terminal, engine, own, problems)
 
 
-def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
-    wording = Wording("en") if terminal.as_json else terminal.wording
-    told: list[dict[str, object]] = []
-    for p in problems:
-        message = wording.tell(p.code, p.values)
-        place = {"path": p.document, "line": p.line, "column": p.column}
-        told.append({**place, "code": p.code, "message": message})
-        # What does not fit its type is told with its place already.
-        prefix = "" if message.startswith(p.document) else f"{p.document}:{p.line}:{p.column}: "
-        terminal.complain(prefix + message)
-    terminal.json({"ok": False, "published": [], "problems": told})
-
-
-def _checked(
-    engine: Engine,
-    journeys: Sequence[Document],
-    templates: Sequence[Document],
-    calendars: Sequence[Document],
-    policy: Document | None,
-) -> tuple[Documents, list[Fault]]:
-    """The documents, and what is wrong with them: of journeys only where the rest is sound."""
-    found: list[Fault] = []
-    dated: list[Calendar] = []
-    known = in_force(engine).rules
-    for document in calendars:
-        try:
-            calendar = decode(document, Calendar)
-            dated.append(calendar)
-            newest = known.calendars.get(calendar.calendar, calendar).version
-            if calendar.version < newest and calendar not in known.rulebook.calendars:
-                found.append(_too_old(document, calendar.calendar, calendar.version, newest=newest))
-        except InputRefused as error:
-            found.append(_refused(document, error))
-    own = Documents(journeys=[], templates=[], calendars=tuple(dated))
-    for document in templates:
-        try:
-            template = decode(document, Template)
-            mark_of(template)
-            own.templates.append(template)
-        except InputRefused as error:
-            found.append(_refused(document, error))
-    if found:
-        return own, found
-    marks = known_templates(engine, own.templates)
-    known_days = known_calendars(engine, dated)
-    if policy is not None:
-        try:
-            ruling, problems = policy_faults(policy, known_days)
-            own = replace(own, policy=ruling)
-            newest = known.policy.version
-            if ruling.version <= newest and ruling != known.policy:
-                found.append(_too_old(policy, ruling.policy, ruling.version, newest=newest))
-            found += problems
-        except InputRefused as error:
-            found.append(_refused(policy, error))
-    known = in_force(engine).rules
-    # Conditions may name a journey that is published with theirs, before or after it.
-    together = (document.data for document in journeys)
-    names = {*known.journeys, *(str(data.get("journey")) for data in together if isinstance(data, Mapping))}
-    for document in journeys:
-        try:
-            journey, problems = faults(document, marks, known_days, names)
-        except InputRefused as error:
-            found.append(_refused(document, error))
-            continue
-        own.journeys.append(journey)
-        newest = known.journeys.get(journey.journey, journey).version
-        if journey.version < newest and (journey.journey, journey.version) not in known.versions:
-            found.append(_too_old(document, journey.journey, journey.version, newest=newest))
-        found += problems
-    return own, found
-
-
-def _too_old(document: Document, name: str, version: int, *, newest: int) -> Fault:
-    line, column = document.line_of(("version",))
-    values = {"journey": name, "found": str(version), "newest": str(newest)}
-    return Fault(document.name, line, column, "journey.version_old", values)
-
-
-def _refused(document: Document, error: InputRefused) -> Fault:
-    """A document that could not be understood, as a problem with its place."""
-    values = {name: str(value) for name, value in error.values.items()}
-    line, column = int(values.get("line", "1")), int(values.get("column", "1"))
-    return Fault(document.name, line, column, error.code, values)
-
-
-def titled(journey: Journey, wording: Wording) -> str:
-    """The journey's title in the language, or in the first that it has."""
-    return journey.title.get(wording.language) or next(iter(journey.title.values()))
+def titled(title: Mapping[str, str], wording: Wording) -> str:
+    """A title in the language, or in the first that it has."""
+    return title.get(wording.language) or next(iter(title.values()))
 
 
 def _problem(error: InputRefused) -> dict[str, object]:

@@ -185,6 +185,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "segments",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("segment", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("class", sa.Text, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "projections",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("name", sa.Text, primary_key=True, autoincrement=False, nullable=False),

@@ -1,0 +1,163 @@
+"""Publishing documents from the command line: looked at together, told with their places, all or none."""
+
+from collections.abc import Mapping, Sequence
+
+import click
+from msgspec.structs import replace
+from sqlalchemy import Engine
+
+from domain.calendars import Calendar
+from domain.errors import InputRefused
+from journeys.definition import Segment
+from templates.model import Template
+from tidings.authoring import in_force, known_calendars, known_segments, known_templates, publish
+from tidings.bootstrap import wall_clock
+from tidings.cli.terminal import Terminal
+from tidings.documents import (
+    Document,
+    Documents,
+    Fault,
+    decode,
+    faults,
+    mark_of,
+    policy_faults,
+    segment_faults,
+)
+from tidings.wording import Wording
+
+
+def put_in_force(
+    ctx: click.Context, terminal: Terminal, engine: Engine, own: Documents, problems: Sequence[Fault]
+) -> None:
+    """Publish the documents and tell what was new, or tell their problems; exit 1 if there are any."""
+    if problems:
+        _tell_problems(terminal, problems)
+        ctx.exit(1)
+    new = publish(engine, own, at=wall_clock())
+    published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
+    terminal.json({"ok": True, "published": published, "problems": []})
+    if new:
+        terminal.tell("init.published")
+        terminal.table("init", ["kind", "name", "version"], new)
+        terminal.tell("journeys.reach")
+    else:
+        terminal.tell("journeys.nothing_new")
+
+
+def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
+    wording = Wording("en") if terminal.as_json else terminal.wording
+    told: list[dict[str, object]] = []
+    for p in problems:
+        message = wording.tell(p.code, p.values)
+        place = {"path": p.document, "line": p.line, "column": p.column}
+        told.append({**place, "code": p.code, "message": message})
+        # What does not fit its type is told with its place already.
+        prefix = "" if message.startswith(p.document) else f"{p.document}:{p.line}:{p.column}: "
+        terminal.complain(prefix + message)
+    terminal.json({"ok": False, "published": [], "problems": told})
+
+
+def checked(
+    engine: Engine,
+    journeys: Sequence[Document],
+    templates: Sequence[Document],
+    calendars: Sequence[Document],
+    segments: Sequence[Document],
+    policy: Document | None = None,
+) -> tuple[Documents, list[Fault]]:
+    """The documents, and what is wrong with them: of journeys only where the rest is sound."""
+    found: list[Fault] = []
+    dated: list[Calendar] = []
+    known = in_force(engine).rules
+    for document in calendars:
+        try:
+            calendar = decode(document, Calendar)
+            dated.append(calendar)
+            newest = known.calendars.get(calendar.calendar, calendar).version
+            if calendar.version < newest and calendar not in known.rulebook.calendars:
+                found.append(_too_old(document, calendar.calendar, calendar.version, newest=newest))
+        except InputRefused as error:
+            found.append(_refused(document, error))
+    classing, problems = _checked_segments(engine, segments, journeys)
+    found += problems
+    own = Documents(journeys=[], templates=[], calendars=tuple(dated), segments=classing)
+    for document in templates:
+        try:
+            template = decode(document, Template)
+            mark_of(template)
+            own.templates.append(template)
+        except InputRefused as error:
+            found.append(_refused(document, error))
+    if found:
+        return own, found
+    marks = known_templates(engine, own.templates)
+    known_days = known_calendars(engine, dated)
+    if policy is not None:
+        try:
+            ruling, problems = policy_faults(policy, known_days)
+            own = replace(own, policy=ruling)
+            newest = known.policy.version
+            if ruling.version <= newest and ruling != known.policy:
+                found.append(_too_old(policy, ruling.policy, ruling.version, newest=newest))
+            found += problems
+        except InputRefused as error:
+            found.append(_refused(policy, error))
+    known = in_force(engine).rules
+    names = {*known.journeys, *_names(journeys)}
+    known_classes = known_segments(engine, own.segments)
+    for document in journeys:
+        try:
+            journey, problems = faults(document, marks, known_days, names, known_classes)
+        except InputRefused as error:
+            found.append(_refused(document, error))
+            continue
+        own.journeys.append(journey)
+        newest = known.journeys.get(journey.journey, journey).version
+        if journey.version < newest and (journey.journey, journey.version) not in known.versions:
+            found.append(_too_old(document, journey.journey, journey.version, newest=newest))
+        found += problems
+    return own, found
+
+
+def _names(journeys: Sequence[Document]) -> set[str]:
+    """The journeys that are published together: conditions may name them as those in force."""
+    together = (document.data for document in journeys)
+    return {str(data.get("journey")) for data in together if isinstance(data, Mapping)}
+
+
+def _checked_segments(
+    engine: Engine, documents: Sequence[Document], journeys: Sequence[Document]
+) -> tuple[tuple[Segment, ...], list[Fault]]:
+    """The segments, and what is wrong with them beside those in force and each other."""
+    given: list[tuple[Document, Segment]] = []
+    found: list[Fault] = []
+    for document in documents:
+        try:
+            given.append((document, decode(document, Segment)))
+        except InputRefused as error:
+            found.append(_refused(document, error))
+    own = tuple(segment for _, segment in given)
+    rules = in_force(engine).rules
+    segments, together = known_segments(engine, own), _names(journeys)
+    names = {*rules.journeys, *together}
+    # A version that is published together may do without the class.
+    users = [journey for name, journey in rules.journeys.items() if name not in together]
+    for document, segment in given:
+        found += segment_faults(document, segments, names, users)[1]
+        newest = rules.segments.in_force.get(segment.segment, segment)
+        if segment.version < newest.version and segment not in rules.rulebook.segments:
+            found.append(_too_old(document, segment.segment, segment.version, newest=newest.version))
+    return own, found
+
+
+def _too_old(document: Document, name: str, version: int, *, newest: int) -> Fault:
+    line, column = document.line_of(("version",))
+    values = {"journey": name, "found": str(version), "newest": str(newest)}
+    return Fault(document.name, line, column, "journey.version_old", values)
+
+
+def _refused(document: Document, error: InputRefused) -> Fault:
+    """A document that could not be understood, as a problem with its place."""
+    values = {name: str(value) for name, value in error.values.items()}
+    line, column = int(values.get("line", "1")), int(values.get("column", "1"))
+    return Fault(document.name, line, column, error.code, values)

@@ -173,6 +173,15 @@ class TestAnniversary:
         assert [s.key for s in started(told.until(at("2027-12-31 00:00")))] == ["2027-03-10"]
         assert moments(told) == [at("2027-03-10 09:00", SHANGHAI)]
 
+    def test_the_first_day_itself_is_no_anniversary(self) -> None:
+        early = at("2026-03-10 07:00")
+        for enter in (
+            EnterOnAnniversary(of="relationship", at="09:00"),
+            EnterOnAnniversary(of="contract", kinds=("loan",), at="09:00"),
+        ):
+            told = life(enter).given((early, registered()), (early, opened(kind="loan")))
+            assert [s.entry["years"] for s in started(told.until(at("2027-12-31 00:00")))] == [1]
+
     def test_only_the_listed_years_count(self) -> None:
         told = life(EnterOnAnniversary(of="relationship", years=(1, 5, 10), at="09:00"))
         told.given((NEW_YEAR, registered())).until(at("2040-01-01 12:00"))
@@ -195,6 +204,14 @@ class TestAnniversary:
             ("p-1:2030-03-01", 2),
         ]
         assert started(told)[0].entry["product"] == "home"
+
+    def test_a_contract_is_as_old_as_its_opening_was_where_the_customer_lived(self) -> None:
+        enter = EnterOnAnniversary(of="contract", kinds=("loan",), at="09:00")
+        told = life(enter).given(
+            (NEW_YEAR, registered(zone="America/New_York")),
+            (at("2026-03-10 23:30", "America/New_York"), opened(kind="loan")),
+        )
+        assert [s.key for s in started(told.until(at("2027-12-31 00:00")))] == ["d-1:2027-03-10"]
 
     def test_a_month_ahead_and_moved(self) -> None:
         """10 March 2027 less 30 days is 8 February; of 2028 it is 9 February; 2026's is over."""
@@ -413,6 +430,14 @@ class TestMergedMaturities:
             (NEW_YEAR, opened(holding="b", matures_on=date(2026, 3, 14))),
         )
         assert self.covered(told.until(at("2026-12-31 12:00"))) == [("2026-03-07", "b")]
+
+    def test_who_moves_is_told_at_the_hour_of_the_new_home(self) -> None:
+        told = life(self.enter).given(
+            (NEW_YEAR, registered()),
+            (NEW_YEAR, opened(holding="a", matures_on=date(2026, 3, 10))),
+            (at("2026-03-01 12:00"), moved(SHANGHAI)),
+        )
+        assert moments(told.until(at("2026-12-31 12:00"))) == [at("2026-03-03 10:00", SHANGHAI)]
 
     def test_the_one_wake_up_is_that_of_the_group(self) -> None:
         told = life(self.enter).given(

@@ -47,7 +47,7 @@ def hear_inside(turn: Turn, told: Told) -> None:
         match step, told.fact:
             case Await(), fact if step.fact == told.kind:
                 values = values_of(fact, step.values)
-                if _speaks_of(turn, enrolment, step, fact) and _agrees(turn, enrolment, step, values):
+                if _is_meant(turn, enrolment, step, fact) and _agrees(turn, enrolment, step, values):
                     _end_wait(turn, enrolment, journey, step, reason="fact", then=step.next, values=values)
             case Approval(), facts.TaskDone(task=task, outcome=outcome) if _awaits(turn, enrolment, task):
                 yes = outcome == "approved"
@@ -85,7 +85,12 @@ def _awaits(turn: Turn, enrolment: str, work: str) -> bool:
     return turn.customer.enrolments[enrolment].work == work
 
 
-def _speaks_of(turn: Turn, enrolment: str, step: Await, fact: facts.Fact) -> bool:
+def _is_meant(turn: Turn, enrolment: str, step: Await, fact: facts.Fact) -> bool:
+    """Whether the fact speaks of what this passage is about."""
+    entry = turn.customer.enrolments[enrolment].entry
+    told = values_of(fact, step.same)
+    if any(value is None or value != entry.get(name) for name, value in told.items()):
+        return False
     if step.of_step is None:
         return True
     visit = turn.customer.enrolments[enrolment].visits.get(step.of_step, 0)

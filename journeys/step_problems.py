@@ -74,6 +74,8 @@ def _of_values(step: Step, known: Collection[str], place: Path) -> Iterator[Prob
     named: list[tuple[Path, str]] = []
     if isinstance(step, Emit | Webhook):
         named = [((*place, "values", number), name) for number, name in enumerate(step.values)]
+    elif isinstance(step, Await):
+        named = [((*place, "same", number), name) for number, name in enumerate(step.same)]
     elif isinstance(step, WaitUntil) and step.value is not None:
         named = [((*place, "value"), step.value)]
     for path, name in named:

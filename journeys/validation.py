@@ -76,7 +76,10 @@ def _of_facts(journey: Journey) -> Iterator[Problem]:
             named.append((("steps", number), "fact", step.fact, step.values))
     for path, field, fact, values in named:
         yield from of_fact(fact, (*path, field))
-        yield from _of_fields(fact, values, path)
+        yield from _of_fields(fact, values, (*path, "values"))
+    for number, step in enumerate(journey.steps):
+        if isinstance(step, Await):
+            yield from _of_fields(step.fact, step.same, ("steps", number, "same"))
 
 
 def _of_fields(fact: str, names: tuple[str, ...], path: Path) -> Iterator[Problem]:
@@ -87,7 +90,7 @@ def _of_fields(fact: str, names: tuple[str, ...], path: Path) -> Iterator[Proble
     for number, name in enumerate(names):
         if name not in fields:
             told = {"fact": fact, "found": name, "expected": ", ".join(fields)}
-            yield Problem("journey.unknown_field", (*path, "values", number), told)
+            yield Problem("journey.unknown_field", (*path, number), told)
 
 
 def _of_calendars(journey: Journey, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:

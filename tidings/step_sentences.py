@@ -100,6 +100,9 @@ def _await(step: Await, wording: Wording) -> str:
     fact = step.fact
     if step.of_step is not None:
         fact = wording.tell("step.await.of_step", {"fact": fact, "step": step.of_step})
+    if step.same:
+        same = listed(step.same, "and", wording)
+        fact = wording.tell("step.await.same", {"fact": fact, "fields": same})
     if step.when is not None:
         fact = wording.tell("step.await.when", {"fact": fact, "condition": clause(step.when, wording)})
     if step.within_hours is not None:

@@ -76,13 +76,16 @@ class WaitUntil(_Step, tag="wait_until", frozen=True, kw_only=True):
 class Await(_Step, tag="await", frozen=True, kw_only=True):
     """Wait for such a fact and go on to ``next``; when it does not come in time, to ``otherwise``.
 
-    ``when`` must hold of the customer with the fact. ``of_step`` asks that the fact speaks of the message
-    that this step sent last. ``values`` are fields of the fact that later steps may refer to. Time is up
-    after ``within_hours``, or at the first ``at`` by which ``within_days`` days have passed.
+    ``when`` must hold of the customer with the fact, and the fields that ``same`` names must be what the
+    entry's values of these names are: the complaint that the customer entered with, and no other. ``of_step``
+    asks that the fact speaks of the message that this step sent last. ``values`` are fields of the fact that
+    later steps may refer to. Time is up after ``within_hours``, or at the first ``at`` by which
+    ``within_days`` days have passed.
     """
 
     fact: str
     when: Condition | None = None
+    same: tuple[str, ...] = ()
     of_step: Name | None = None
     values: tuple[str, ...] = ()
     within_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None

@@ -179,6 +179,28 @@ def test_a_fact_that_does_not_come_in_time_leads_otherwise() -> None:
     assert scenario.bodies(MessageRequested) == []
 
 
+@pytest.mark.parametrize(("amount", "met"), [(7, True), (8, False), (None, False)])
+def test_a_fact_about_something_else_is_not_the_one_that_is_waited_for(amount: int | None, met: bool) -> None:
+    step = Await(
+        step="a", fact="x.paid/1", same=("amount",), within_days=3, at="10:00", next="end", otherwise="end"
+    )
+    scenario = life(own(step, END)).given(
+        (at("2026-01-30 12:00"), go(amount=7)),
+        (at("2026-01-31 12:00"), go("paid", "x.paid/1", amount=amount)),
+    )
+    assert [body.reason for body in scenario.bodies(WaitEnded)] == ["fact"] * met
+
+
+def test_what_nobody_told_is_the_same_as_nothing() -> None:
+    step = Await(
+        step="a", fact="x.paid/1", same=("amount",), within_days=3, at="10:00", next="end", otherwise="end"
+    )
+    scenario = life(own(step, END)).given(
+        (at("2026-01-30 12:00"), go()), (at("2026-01-31 12:00"), go("paid", "x.paid/1"))
+    )
+    assert scenario.bodies(WaitEnded) == []
+
+
 def test_another_channel_follows_when_the_first_is_not_opened() -> None:
     steps = (
         Send(step="push", template="birthday-greeting", channels=("email",), next="opened"),

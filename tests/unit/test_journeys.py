@@ -85,6 +85,8 @@ def test_a_rulebook_is_its_canonical_bytes() -> None:
         (_await(within_days=1), "journey.no_time", "step"),
         (_await(within_hours=1, of_step="z"), "journey.sends_nothing", "of_step"),
         (_await(within_hours=1, values=("colour",)), "journey.unknown_field", "values"),
+        (_await(within_hours=1, same=("holding",)), "journey.unknown_field", "same"),
+        (_await(within_hours=1, same=("score",)), "journey.unknown_value", "same"),
         (_await(within_hours=1, fact="nothing/1"), "journey.unknown_fact", "fact"),
         (Start(step="a", journey="none", next="z"), "journey.unknown_journey", "journey"),
         (Emit(step="a", fact="x.y/1", values=("born",), next="z"), "journey.unknown_value", "values"),
@@ -106,7 +108,7 @@ def test_a_step_that_cannot_be_meant_is_refused_with_its_place(step: Step, code:
 
 def test_a_round_without_a_wait_is_refused_at_each_of_its_steps() -> None:
     steps = (
-        Send(step="a", template="maturity-ahead", channels=("email",), next="b"),
+        Send(step="a", template="birthday-greeting", channels=("email",), next="b"),
         Jump(step="b", to="a", at_most=2, otherwise="z"),
         End(step="z"),
     )

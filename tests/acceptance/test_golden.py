@@ -1,6 +1,8 @@
 """Histories written by released versions come out again for ever; changing one is a breaking change.
 
-``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one that is there.
+The first life runs on the documents in ``golden/first-programmes``, so that new programmes and versions leave
+it as it was. ``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one
+that is there.
 """
 
 import json
@@ -25,7 +27,7 @@ UNTIL = at("2027-06-30 12:00")
 
 
 def first_programmes() -> list[Envelope]:
-    """One customer who meets each of the first four programmes, refusals among them."""
+    """One customer who meets the first versions of the first four programmes, refusals among them."""
 
     def told(day: date, fact: type[Fact], name: str, **given: object) -> Envelope:
         made = fact(source="/golden", id=name, **given)

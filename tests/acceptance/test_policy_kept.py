@@ -1,23 +1,19 @@
 """Whatever happens when: nothing leaves at night or over a cap, and what is asked for ends once."""
 
-import json
 import tempfile
-from collections import Counter
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.catalogue import Envelope, Purpose
-from domain.clock import from_micros
 from journeys.definition import End, EnterOnFact, Journey, Send, Wait
-from support.bank import Bank, Line
+from support.bank import Bank
+from support.promises import check_policy_kept
 from support.strategies import END, lives
 
 some = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-ENDS = {"message.suppressed/1", "message.accepted/1", "message.rejected/1", "message.unknown/1"}
 
 
 def asking(name: str, purpose: Purpose, *, priority: int, hours: int) -> Journey:
@@ -64,35 +60,7 @@ def test_nothing_leaves_at_night_or_over_a_cap_and_all_of_it_ends_once(
     with tempfile.TemporaryDirectory() as folder:
         bank = lived(folder, "one", told, partitions=1, batch=batch)
         for history in bank.histories().values():
-            _check(history)
+            check_policy_kept(history)
         assert bank.verify().findings == []
         other = lived(folder, "other", told, partitions=3, batch=2_000)
         assert other.histories() == bank.histories()
-
-
-def _check(history: list[Line]) -> None:
-    zone = ZoneInfo("UTC")
-    purposes: dict[str, Purpose] = {}
-    ended: Counter[str] = Counter()
-    sent: dict[str, date] = {}
-    taken_back: set[str] = set()
-    for kind, _, recorded_at, _, stored, _ in history:
-        body = json.loads(stored)
-        if kind in ("customer.registered/1", "customer.changed/1") and body.get("zone"):
-            zone = ZoneInfo(body["zone"])
-        elif kind == "message.requested/1":
-            purposes[body["message"]] = body["purpose"]
-        elif kind == "message.sending/1":
-            wall = from_micros(recorded_at).astimezone(zone)
-            if purposes[body["message"]] != "regulatory":
-                assert 8 <= wall.hour < 21, (body, wall)
-            if purposes[body["message"]] == "marketing":
-                counted = [day for name, day in sent.items() if name not in taken_back]
-                recent = [day for day in counted if day > wall.date() - timedelta(days=7)]
-                assert len(recent) < 3
-                sent[body["message"]] = wall.date()
-        elif kind == "message.rejected/1":
-            taken_back.add(body["message"])
-        if kind in ENDS:
-            ended[body["message"]] += 1
-    assert ended == Counter(dict.fromkeys(purposes, 1))

@@ -17,11 +17,13 @@ from channels.base import Channel
 from domain.catalogue import ChannelName, Envelope
 from journeys.definition import Journey
 from stores.batch import Changes
+from stores.database import create_store
 from stores.inbox import Taken, Told
 from stores.journal import Journal
 from stores.projections import LedgerEntry
+from support.documents import first_programmes
 from tidings.authoring import publish
-from tidings.bootstrap import Tidings, bootstrap, initialise
+from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.audit import verify_all
 from tidings.cli.running import live
 from tidings.documents import Documents
@@ -47,16 +49,25 @@ class Bank:
     channels: Mapping[ChannelName, Channel] | None = None
 
     def __init__(
-        self, folder: Path, *, partitions: int = 2, name: str = "tidings", url: str | None = None
+        self,
+        folder: Path,
+        *,
+        partitions: int = 2,
+        name: str = "tidings",
+        url: str | None = None,
+        documents: Documents | None = None,
     ) -> None:
-        """A fresh SQLite file, or the empty PostgreSQL database at ``url``."""
+        """A fresh SQLite file, or the empty PostgreSQL database at ``url``, with the first four programmes.
+
+        With ``documents`` it runs on these instead.
+        """
         self.path = folder / f"{name}.db"
         self.outbox = folder / f"{name}-outbox"
         self.settings = Settings(url or f"sqlite:///{self.path}", self.outbox)
-        if url is None:
+        if url is None and documents is None:
             shutil.copyfile(_initialised(partitions), self.path)
         else:
-            initialise(self.settings, partitions=partitions)
+            _initialise(self.settings.store, documents or first_programmes(), partitions)
 
     @property
     def tidings(self) -> Tidings:
@@ -152,10 +163,16 @@ def _postgresql(url: str, statement: str, parameters: Sequence[object]) -> list[
 
 @cache
 def _initialised(partitions: int) -> Path:
-    """A store as ``tidings init`` makes it, made once for each run of the tests."""
+    """A store with the first programmes, made once for each run of the tests."""
     folder = Path(tempfile.mkdtemp(prefix="tidings-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "made.db"
-    initialise(Settings(f"sqlite:///{path}", folder / "outbox"), partitions=partitions)
+    _initialise(f"sqlite:///{path}", first_programmes(), partitions)
     sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
     return path
+
+
+def _initialise(url: str, documents: Documents, partitions: int) -> None:
+    engine, _ = create_store(url, customer_partitions=partitions)
+    publish(engine, documents, at=PUBLISHED_AT)
+    engine.dispose()

@@ -102,6 +102,12 @@ def _facts(draw: st.DrawFn, number: int, index: int) -> tuple[datetime, Fact]:
                 st.none() | days,
             ),
             st.sampled_from(ZONES).map(lambda z: facts.CustomerChanged(**identity, zone=z)),
+            st.sampled_from(["q1", "q2"]).map(lambda q: facts.ComplaintFiled(**identity, complaint=q)),
+            st.sampled_from(["q1", "q2"]).map(lambda q: facts.ComplaintResolved(**identity, complaint=q)),
+            st.tuples(st.sampled_from(["complaint", "service"]), st.none() | st.integers(0, 10)).map(
+                lambda t: facts.SurveyAnswered(**identity, survey=t[0], score=t[1])
+            ),
+            st.just(facts.LossIncurred(**identity, holding="h1", amount=Decimal("9.50"))),
             st.just(facts.CustomerErased(**identity)),
             requests(identity),
         )

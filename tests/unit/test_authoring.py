@@ -17,7 +17,7 @@ NOW = at("2026-01-01 12:00")
 
 
 def test_a_journey_with_a_problem_is_refused_and_nothing_is_published(tmp_path: Path) -> None:
-    bank = Bank(tmp_path)
+    bank = Bank(tmp_path, documents=shipped())
     engine = open_store(bank.settings.store)
     documents = shipped()
     first = documents.journeys[0]
@@ -28,7 +28,7 @@ def test_a_journey_with_a_problem_is_refused_and_nothing_is_published(tmp_path: 
 
 
 def test_a_new_version_comes_into_force_beside_the_old_one(tmp_path: Path) -> None:
-    engine = open_store(Bank(tmp_path).settings.store)
+    engine = open_store(Bank(tmp_path, documents=shipped()).settings.store)
     documents = shipped()
     second = replace(documents.journeys[0], version=2)
     new = publish(engine, replace(documents, journeys=[*documents.journeys, second]), at=NOW)
@@ -39,7 +39,7 @@ def test_a_new_version_comes_into_force_beside_the_old_one(tmp_path: Path) -> No
 
 
 def test_a_published_version_cannot_be_published_with_other_content(tmp_path: Path) -> None:
-    engine = open_store(Bank(tmp_path).settings.store)
+    engine = open_store(Bank(tmp_path, documents=shipped()).settings.store)
     documents = shipped()
     other = replace(documents.journeys[0], topic="otherwise")
     with pytest.raises(InputRefused, match=r"document\.version_taken"):

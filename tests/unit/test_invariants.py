@@ -13,6 +13,7 @@ from domain.catalogue import Envelope
 from domain.clock import to_micros
 from journeys.definition import Journey
 from support.bank import Bank
+from support.promises import check_consent_and_holds_kept
 from support.strategies import END, START, lives, own_journeys
 
 TERMINAL = {"message.accepted/1", "message.rejected/1", "message.unknown/1", "message.suppressed/1"}
@@ -92,26 +93,9 @@ def test_each_message_is_requested_once_handed_over_once_and_ends_once(
 def test_marketing_leaves_with_a_yes_only_and_nothing_but_service_under_a_care_hold(
     told: list[Envelope], own: list[Journey]
 ) -> None:
-    """Consent and holds are counted here from the facts alone, in the order in which they were taken in."""
     with tempfile.TemporaryDirectory() as folder:
         for history in lived(folder, told, own).histories().values():
-            holds: set[str] = set()
-            words: dict[str, tuple[int, int, bool]] = {}
-            asked: dict[str, str] = {}
-            for place, (kind, occurred_at, _, _, stored, _) in enumerate(history):
-                body = json.loads(stored)
-                if kind.startswith("care_hold."):
-                    (holds.add if kind == "care_hold.placed/1" else holds.discard)(body["reason"])
-                elif kind.startswith("consent."):
-                    word = (occurred_at, place, kind == "consent.granted/1")
-                    words[body["channel"]] = max(word, words.get(body["channel"], word))
-                elif kind == "message.requested/1":
-                    asked[body["message"]] = body["purpose"]
-                elif kind == "message.sending/1":
-                    purpose = asked[body["message"]]
-                    said = [words[name] for name in ("*", body["channel"]) if name in words]
-                    assert purpose == "service" or not holds
-                    assert purpose != "marketing" or max(said)[2]
+            check_consent_and_holds_kept(history)
 
 
 @some

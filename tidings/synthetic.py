@@ -6,49 +6,26 @@ Money is counted in units of the median month-end balance of the customer's coun
 """
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from domain.catalogue import FACTS, Envelope, HoldingKind, HoldReason
-from domain.clock import add_months, at_local, month_number
-
-Deciles = tuple[float, ...]
-Posting = tuple[int, float, int, str]  # day, hour, cents, category
-SOURCE = "/synthetic"
-YEAR, NOON = 365.25, time(12)
-
-
-class _Home(NamedTuple):
-    """Where customers live. Money is in cents of the currency."""
-
-    zone: str
-    region: str
-    language: str
-    currency: str
-    unit: int  # the median month-end balance
-    note: int  # the steps of a cash machine
-    phone: str
-    digits: int  # of the customer's number, behind ``phone``
-    given: str
-    family: str
-
-
-_HAN = ("伟 芳 秀英 敏 静 丽 强 磊 洋 艳 勇 军 娟 涛", "王 李 张 刘 陈 杨 赵 黄 周 吴 徐 孙 胡 朱 高 林")
-_STRAITS = ("Weiling Jiahao Huimin Kaiwen Priya Arjun Nurul Farid", "Tan Lim Ng Wong Goh Chua Koh Rahman")
-# Czech family names that women and men share.
-_CZECH = ("Jana Petr Eva Jiří Hana Tomáš Lenka Pavel Věra", "Krejčí Kočí Janů Martinů Petrů Dolejší Jirků")
-_BRITISH = ("Olivia Harry Amelia George Sophie Jack Ruth Ravi", "Smith Jones Taylor Evans Hughes Patel Reid")
-# Phones: Ofcom's 1,000 numbers for drama in Britain, elsewhere blocks with which no mobile numbers begin.
-_HOMES = (
-    _Home("Europe/Prague", "CZ", "en", "CZK", 4_500_000, 50_000, "+420600", 6, *_CZECH),
-    _Home("Europe/London", "GB", "en", "GBP", 300_000, 2_000, "+447700900", 3, *_BRITISH),
-    _Home("Asia/Shanghai", "CN", "zh-CN", "CNY", 1_500_000, 10_000, "+8610000", 6, *_HAN),
-    _Home("Asia/Singapore", "SG", "en", "SGD", 600_000, 5_000, "+6520", 6, *_STRAITS),
-    _Home("Asia/Singapore", "SG", "zh-CN", "SGD", 600_000, 5_000, "+6520", 6, *_HAN),
+from domain.catalogue import Envelope, HoldingKind, HoldReason
+from domain.clock import add_months, month_number
+from tidings.synthetic_care import LEFT, care_facts, with_a_turn
+from tidings.synthetic_people import (
+    HOME_WEIGHTS,
+    HOMES,
+    YEAR,
+    Deciles,
+    Person,
+    drawn,
+    money,
+    some_day,
+    telling,
 )
-_HOME_WEIGHTS = (40, 25, 18, 12, 5)
+
+Posting = tuple[int, float, int, str]  # day, hour, cents, category
 
 # Who they are and what they agreed to.
 AGES: Deciles = (16, 22.1, 27.4, 32.7, 38.1, 43.8, 49.4, 54.9, 59.8, 69.4, 80.8)  # real: owners, in years
@@ -105,30 +82,6 @@ SECOND_DEPOSIT = 0.25  # of depositors opened another some days later, so that b
 MOVED, MOVED_BY, CLOSED_EARLY = 0.06, (-28, 14, 30, 91), 0.04  # of those with a term, in a year; days
 
 
-class _Person(NamedTuple):
-    """Days are ordinals of the customer's own calendar, money is in cents."""
-
-    chance: Random
-    number: int
-    home: _Home
-    born: int
-    joined: int
-    period: range  # the days lived through
-    level: int  # to which the balance goes back
-    income: int
-    payday: int
-    orders: tuple[tuple[int, int], ...]  # day of the month, amount
-    silent: range = range(0)  # days without a transaction or a visit
-    growing: range = range(0)  # numbers of months
-
-    def at(self, day: int, hour: float) -> datetime:
-        noon = at_local(date.fromordinal(day), NOON, self.home.zone)
-        return noon + timedelta(seconds=int((hour - 12) * 3600))
-
-    def days_after(self, day: int) -> range:
-        return range(max(day + 1, self.period.start), self.period.stop)
-
-
 def synthetic_bank(*, customers: int, days: int, start: date, seed: int) -> Iterator[Envelope]:
     """Facts of made-up customers, one customer after the other, each customer's in order of time.
 
@@ -138,63 +91,47 @@ def synthetic_bank(*, customers: int, days: int, start: date, seed: int) -> Iter
     period = range(start.toordinal(), start.toordinal() + days)
     for number in range(1, customers + 1):
         person = _person(Random(f"{seed}/{number}"), number, period)  # noqa: S311 - repeatable, nothing is secret
+        care = person._replace(chance=Random(f"{seed}/{number}/care"))  # noqa: S311
+        person = with_a_turn(person, care)
         parts = (_arrival, _consents, _holdings, _account, _troubles)
         told = [fact for part in parts for fact in part(person)]
+        told += care_facts(care, told)
         yield from sorted(told, key=lambda fact: fact.occurred_at)
 
 
-def _money(cents: int) -> Decimal:
-    return Decimal(cents).scaleb(-2)
-
-
-def _drawn(rank: float, deciles: Deciles) -> float:
-    low = int(rank * 10)
-    return deciles[low] + (deciles[low + 1] - deciles[low]) * (rank * 10 - low)
-
-
-def _some_day(person: _Person, a_year: float) -> int | None:
-    chance, days = person.chance, person.days_after(person.joined)
-    return chance.choice(days) if days and chance.random() < a_year * len(person.period) / YEAR else None
-
-
-def _said(person: _Person, what: str, kind: str, at: datetime, /, **said: Any) -> Envelope:
-    about = f"C{person.number:06d}"
-    return Envelope(kind, about, at, FACTS[kind](source=SOURCE, id=f"c-{person.number}-{what}", **said))
-
-
-def _person(chance: Random, number: int, period: range) -> _Person:
-    home = chance.choices(_HOMES, _HOME_WEIGHTS)[0]
+def _person(chance: Random, number: int, period: range) -> Person:
+    home = chance.choices(HOMES, HOME_WEIGHTS)[0]
     wealth = chance.random()
     earns = min(abs(wealth + chance.gauss(0, LIKENESS)), 0.999)
     orders = chance.choices(range(len(ORDERS)), ORDERS)[0]
-    amounts = [_drawn((chance.random() + 2 * earns) / 3, ORDER_AMOUNTS) for _ in range(orders)]
-    person = _Person(
+    amounts = [drawn((chance.random() + 2 * earns) / 3, ORDER_AMOUNTS) for _ in range(orders)]
+    person = Person(
         chance,
         number,
         home=home,
-        born=period.start - int(_drawn(chance.random(), AGES) * YEAR),
+        born=period.start - int(drawn(chance.random(), AGES) * YEAR),
         joined=period.start - chance.randint(*TENURE_DAYS),
         period=period,
-        level=int(home.unit * _drawn(wealth, LEVELS)),
-        income=int(home.unit * _drawn(earns, INCOMES)),
+        level=int(home.unit * drawn(wealth, LEVELS)),
+        income=int(home.unit * drawn(earns, INCOMES)),
         payday=chance.randint(*PAYDAYS),
         orders=tuple((chance.randint(*ORDER_DAYS), int(home.unit * amount)) for amount in amounts),
     )
     return _with_a_story(person)
 
 
-def _with_a_story(person: _Person) -> _Person:
+def _with_a_story(person: Person) -> Person:
     chance = person.chance
-    if (day := _some_day(person, JOIN)) is not None:
+    if (day := some_day(person, JOIN)) is not None:
         person = person._replace(joined=day)
-    elif (day := _some_day(person, GROWTH)) is not None:
+    elif (day := some_day(person, GROWTH)) is not None:
         month = month_number(date.fromordinal(day)) + 1
         return person._replace(growing=range(month, month + chance.randint(3, 4)))
-    day = _some_day(person, SILENCE)
+    day = some_day(person, SILENCE)
     return person if day is None else person._replace(silent=range(day, day + chance.randint(*SILENT_DAYS)))
 
 
-def _arrival(person: _Person) -> Iterator[Envelope]:
+def _arrival(person: Person) -> Iterator[Envelope]:
     chance, home, number = person.chance, person.home, person.number
     at = person.at(person.joined, 9 + chance.random())
     phone = f"{home.phone}{number % 10**home.digits:0{home.digits}d}"
@@ -207,28 +144,28 @@ def _arrival(person: _Person) -> Iterator[Envelope]:
         "device": f"device-{chance.getrandbits(64):016x}" if chance.random() < APP else None,
     }
     where = {"language": home.language, "zone": home.zone, "region": home.region}
-    yield _said(person, "registered", "customer.registered/1", at, **about, **where)
+    yield telling(person, "registered", "customer.registered/1", at, **about, **where)
     at += timedelta(minutes=15)
-    yield _said(person, "account", "account.opened/1", at, account=f"A{number:06d}", product="current")
+    yield telling(person, "account", "account.opened/1", at, account=f"A{number:06d}", product="current")
 
 
-def _consents(person: _Person) -> Iterator[Envelope]:
+def _consents(person: Person) -> Iterator[Envelope]:
     chance = person.chance
     if chance.random() >= MARKETING:
         return
-    leaves = _some_day(person, WITHDRAW)
+    leaves = some_day(person, WITHDRAW)
     at = person.at(person.joined, 10.3 + chance.random())
     some = chance.sample(("email", "sms", "push"), chance.randint(1, 2))
     for channel in some if chance.random() < ONE_CHANNEL else ("*",):
         name = "all" if channel == "*" else channel
         said = {"purpose": "marketing", "channel": channel, "provenance": chance.choice(PROVENANCES)}
-        yield _said(person, f"consent-{name}", "consent.granted/1", at, **said, text_version="2")
+        yield telling(person, f"consent-{name}", "consent.granted/1", at, **said, text_version="2")
         if leaves is not None:
             left_at = person.at(leaves, 15)
-            yield _said(person, f"withdrawal-{name}", "consent.withdrawn/1", left_at, **said)
+            yield telling(person, f"withdrawal-{name}", "consent.withdrawn/1", left_at, **said)
 
 
-def _holdings(person: _Person) -> Iterator[Envelope]:
+def _holdings(person: Person) -> Iterator[Envelope]:
     chance, period = person.chance, person.period
     for offer in (offer for offer in _OFFERS if chance.random() < offer.share):
         months = chance.choice(offer.terms) if offer.terms else 0
@@ -240,44 +177,44 @@ def _holdings(person: _Person) -> Iterator[Envelope]:
             yield from _contract(person, offer, another, months, f"{offer.kind}-2")
 
 
-def _contract(person: _Person, offer: _Offer, opened: int, months: int, name: str) -> Iterator[Envelope]:
+def _contract(person: Person, offer: _Offer, opened: int, months: int, name: str) -> Iterator[Envelope]:
     chance, home, holding = person.chance, person.home, f"H{person.number:06d}-{name}"
     ends = add_months(date.fromordinal(opened), months) if months else None
     said: dict[str, Any] = {"kind": offer.kind, "product": offer.product, "matures_on": ends}
     if offer.amounts:
-        amount = home.unit * _drawn(chance.random(), offer.amounts) * (months if offer.kind == "loan" else 1)
-        said |= {"amount": _money(max(1, int(amount) // 10_000) * 10_000), "currency": home.currency}
+        amount = home.unit * drawn(chance.random(), offer.amounts) * (months if offer.kind == "loan" else 1)
+        said |= {"amount": money(max(1, int(amount) // 10_000) * 10_000), "currency": home.currency}
     at = person.at(opened, chance.uniform(12, 17))
-    yield _said(person, name, "holding.opened/1", at, holding=holding, **said)
+    yield telling(person, name, "holding.opened/1", at, holding=holding, **said)
     last = min(ends.toordinal() + min(MOVED_BY), person.period.stop) if ends else opened
     days, fate = range(person.days_after(opened).start, last), chance.random() * YEAR
     if ends and days and fate < (MOVED + CLOSED_EARLY) * len(person.period):
         at = person.at(chance.choice(days), 11)
         moved = ends + timedelta(days=chance.choice(MOVED_BY))
         if fate < MOVED * len(person.period):
-            yield _said(person, f"{name}-moved", "holding.changed/1", at, holding=holding, matures_on=moved)
+            yield telling(person, f"{name}-moved", "holding.changed/1", at, holding=holding, matures_on=moved)
         else:
-            yield _said(person, f"{name}-closed", "holding.closed/1", at, holding=holding)
+            yield telling(person, f"{name}-closed", "holding.closed/1", at, holding=holding)
 
 
-def _troubles(person: _Person) -> Iterator[Envelope]:
+def _troubles(person: Person) -> Iterator[Envelope]:
     chance, complaint = person.chance, f"Q{person.number:06d}"
-    if (day := _some_day(person, COMPLAIN)) is not None:
+    if (day := some_day(person, COMPLAIN)) is not None:
         at, resolved = person.at(day, 14), day + chance.randint(2, 25)
-        yield _said(person, "complaint", "complaint.filed/1", at, complaint=complaint, topic="fees")
+        yield telling(person, "complaint", "complaint.filed/1", at, complaint=complaint, topic="fees")
         if resolved in person.period:
             at = person.at(resolved, 16)
-            yield _said(person, "resolved", "complaint.resolved/1", at, complaint=complaint)
-    if (day := _some_day(person, HOLD)) is not None:
+            yield telling(person, "resolved", "complaint.resolved/1", at, complaint=complaint)
+    if (day := some_day(person, HOLD)) is not None:
         reason, lifted = chance.choice(HOLDS), day + chance.randint(30, 150)
-        yield _said(person, "hold", "care_hold.placed/1", person.at(day, 10), reason=reason)
+        yield telling(person, "hold", "care_hold.placed/1", person.at(day, 10), reason=reason)
         if lifted in person.period:
-            yield _said(person, "lifted", "care_hold.lifted/1", person.at(lifted, 10), reason=reason)
-    if (day := _some_day(person, VISIT)) is not None and day not in person.silent:
-        yield _said(person, "session", "session.started/1", person.at(day, 20), channel="web")
+            yield telling(person, "lifted", "care_hold.lifted/1", person.at(lifted, 10), reason=reason)
+    if (day := some_day(person, VISIT)) is not None and day not in person.silent:
+        yield telling(person, "session", "session.started/1", person.at(day, 20), channel="web")
 
 
-def _account(person: _Person) -> Iterator[Envelope]:
+def _account(person: Person) -> Iterator[Envelope]:
     """Transactions, and the balance at the last one of each month; the account is never overdrawn."""
     days = person.days_after(person.joined - 1)
     told = {"account": f"A{person.number:06d}", "currency": person.home.currency}
@@ -289,15 +226,15 @@ def _account(person: _Person) -> Iterator[Envelope]:
             if day not in days or day in person.silent or balance + cents < 0:
                 continue
             balance, number, at = balance + cents, number + 1, person.at(day, hour)
-            said = {"amount": _money(cents), "category": category}
-            yield _said(person, f"tx-{number}", "transaction.posted/1", at, **told, **said)
+            said = {"amount": money(cents), "category": category}
+            yield telling(person, f"tx-{number}", "transaction.posted/1", at, **told, **said)
         if at:
             name = f"balance-{month:%Y-%m}"
-            yield _said(person, name, "balance.recorded/1", at, **told, amount=_money(balance))
+            yield telling(person, name, "balance.recorded/1", at, **told, amount=money(balance))
         month = add_months(month, 1)
 
 
-def _month(person: _Person, month: date, balance: int) -> list[Posting]:
+def _month(person: Person, month: date, balance: int) -> list[Posting]:
     """What the customer means to do, so that the month ends near the balance that is wished for."""
     chance, note, first = person.chance, person.home.note, month.toordinal()
     wished, lifted = _wished(person, month, balance)
@@ -316,19 +253,21 @@ def _month(person: _Person, month: date, balance: int) -> list[Posting]:
     return planned
 
 
-def _wished(person: _Person, month: date, balance: int) -> tuple[int, bool]:
+def _wished(person: Person, month: date, balance: int) -> tuple[int, bool]:
     """The balance wished for at the end of the month, and whether money comes from elsewhere for it."""
     age = month_number(month) - month_number(date.fromordinal(person.joined))
     if age < len(RAMP):
         return int(person.level * RAMP[age] * person.chance.uniform(0.85, 1.15)), True
     if month_number(month) in person.growing:
         return int(balance * person.chance.uniform(*GROWN_BY)), True
+    if month_number(month) in person.leaving:
+        return int(balance * person.chance.uniform(*LEFT)), False
     lasts: float = (max(balance, 1) / person.level) ** LASTING
-    swing = max(_drawn(person.chance.random(), SWINGS), -person.income / person.level)  # soon earned back
+    swing = max(drawn(person.chance.random(), SWINGS), -person.income / person.level)  # soon earned back
     return int(person.level * (1 + swing) * lasts), False
 
 
-def _regular(person: _Person, month: date, balance: int) -> Iterator[Posting]:
+def _regular(person: Person, month: date, balance: int) -> Iterator[Posting]:
     chance, unit, first = person.chance, person.home.unit, month.toordinal()
     last = add_months(month, 1).toordinal() - 1
     if chance.random() < EARNING:

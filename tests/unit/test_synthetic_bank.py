@@ -11,13 +11,15 @@ import msgspec
 import pytest
 
 from domain.catalogue import (
-    FACTS,
     BalanceRecorded,
     CustomerRegistered,
     Envelope,
     HoldingChanged,
     HoldingOpened,
+    LossIncurred,
+    SurveyAnswered,
     TransactionPosted,
+    fact_type,
 )
 from domain.clock import month_number
 from tidings.synthetic import synthetic_bank
@@ -76,7 +78,8 @@ def test_no_id_is_used_twice(facts: list[Envelope]) -> None:
 
 def test_every_fact_is_one_that_could_be_taken_in(facts: list[Envelope]) -> None:
     for told in facts:
-        kind = FACTS[told.kind]
+        kind = fact_type(told.kind)
+        assert kind is not None
         assert msgspec.json.decode(msgspec.json.encode(told.fact), type=kind) == told.fact
 
 
@@ -151,6 +154,8 @@ def test_there_are_cases_for_the_programmes(facts: list[Envelope]) -> None:
     end = START + timedelta(days=DAYS)
     kinds = {told.kind for told in facts}
     assert {"consent.withdrawn/1", "holding.changed/1", "holding.closed/1", "complaint.filed/1"} <= kinds
+    assert {"loss.incurred/1", "risk.assessed/1", "survey.answered/1", "x.statement.ready/1"} <= kinds
+    assert {"x.service.completed/1", "x.product.risk_changed/1", "x.birthday.calendar/1"} <= kinds
     due = [t.fact for t in facts if isinstance(t.fact, HoldingOpened) and t.fact.matures_on]
     assert sum(START <= fact.matures_on < end for fact in due if fact.matures_on) > 20
     waits, grown = [], 0
@@ -162,3 +167,22 @@ def test_there_are_cases_for_the_programmes(facts: list[Envelope]) -> None:
         waits += [after - before for before, after in pairwise(days)]
     assert sum(wait > timedelta(days=60) for wait in waits) >= 3
     assert grown >= 3
+
+
+def test_an_answer_comes_after_what_it_is_about(facts: list[Envelope]) -> None:
+    about = {"complaint": "complaint.resolved/1", "service": "x.service.completed/1"}
+    answers = 0
+    for history in by_customer(facts).values():
+        for place, told in enumerate(history):
+            if isinstance(told.fact, SurveyAnswered):
+                answers += 1
+                assert about[told.fact.survey] in {before.kind for before in history[:place]}
+    assert answers > 10
+
+
+def test_what_is_lost_was_held(facts: list[Envelope]) -> None:
+    for history in by_customer(facts).values():
+        for place, told in enumerate(history):
+            if isinstance(told.fact, LossIncurred):
+                opened = {e.fact.holding for e in history[:place] if isinstance(e.fact, HoldingOpened)}
+                assert told.fact.holding in opened

@@ -17,6 +17,7 @@ from support.bank import Bank
 from support.facts import at, registered
 from support.scenario import envelope
 from tidings.cli import COMMANDS
+from tidings.documents import shipped
 
 INSTANT = "2026-12-31T00:00:00Z"
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
@@ -70,7 +71,7 @@ def lines(*events: Mapping[str, object]) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a store that ``tidings init`` would make there."""
-    Bank(tmp_path)
+    Bank(tmp_path, documents=shipped())
     return tmp_path
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from domain.assets import assets_by_month
 from domain.catalogue import Fact
-from domain.events import AdmissionRefused, EnrolmentEnded, TaskSuppressed
+from domain.events import AdmissionRefused, EnrolmentEnded, MessageRequested, TaskSuppressed
 from support.facts import (
     account_closed,
     at,
@@ -168,13 +168,26 @@ class TestMaturity:
             (at("2026-06-01 10:30", "Europe/Prague"), moved("America/New_York")),
         )
         life.until(at("2026-06-10 12:00"))
-        assert len(life.messages()) == 2
+        assert len(life.messages()) == 1
 
-    def test_each_contract_has_its_own(self) -> None:
+    def test_contracts_of_one_week_are_told_of_together(self) -> None:
         life = Scenario("maturity").given(
             (NEW_YEAR, registered()),
             (NEW_YEAR, opened(holding="d-1", matures_on=date(2026, 7, 1))),
-            (NEW_YEAR, opened(holding="l-1", kind="loan", matures_on=date(2026, 7, 1))),
+            (NEW_YEAR, opened(holding="l-1", kind="loan", matures_on=date(2026, 7, 8))),
+            (NEW_YEAR, opened(holding="w-1", kind="wealth_product", matures_on=date(2026, 7, 9))),
+        )
+        life.until(at("2026-12-31 12:00"))
+        told = [(asked.variables["holdings"], asked.variables["offset_days"]) for asked in _asked(life)[:2]]
+        assert told == [("d-1, l-1", -30), ("w-1", -30)]
+        assert [m.at for m in life.messages()[:2]] == [at("2026-06-01 10:00"), at("2026-06-09 10:00")]
+        assert len(life.messages()) == 8
+
+    def test_contracts_that_are_apart_have_their_own(self) -> None:
+        life = Scenario("maturity").given(
+            (NEW_YEAR, registered()),
+            (NEW_YEAR, opened(holding="d-1", matures_on=date(2026, 7, 1))),
+            (NEW_YEAR, opened(holding="l-1", kind="loan", matures_on=date(2026, 7, 9))),
             (NEW_YEAR, opened(holding="k-1", kind="card", matures_on=date(2026, 7, 1))),
             (NEW_YEAR, opened(holding="w-1", kind="wealth_product")),
         )
@@ -188,6 +201,10 @@ class TestMaturity:
             (NEW_YEAR, opened(matures_on=date(2026, 7, 1))),
         )
         assert all(isinstance(m, Sent) for m in life.until(at("2026-12-31 12:00")).messages())
+
+
+def _asked(life: Scenario) -> list[MessageRequested]:
+    return life.bodies(MessageRequested)
 
 
 def _growth(*amounts: str) -> list[tuple[datetime, Fact]]:

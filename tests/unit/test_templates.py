@@ -1,5 +1,7 @@
 """From templates to words, and what a template can never do."""
 
+import re
+
 import pytest
 
 from domain.catalogue import ChannelName
@@ -20,7 +22,22 @@ VALUES: Values = {
     "days": 60,
     "last_at": "2026-01-10",
     "fact": "f",
+    "account": "A-17",
+    "period": "2026-Q1",
+    "complaint": "Q-4",
+    "years": 5,
+    "valid_until": "2026-08-31",
+    "old_level": 2,
+    "new_level": 4,
+    "holdings": "l-1",
+    "count": 1,
+    "last_matures_on": "2026-07-01",
 }
+SEVERAL: Values = {"holdings": "l-1, d-1", "count": 2, "last_matures_on": "2026-07-05"}
+# What a bank need not tell.
+LEFT_OUT: Values = {"given_name": "", "product": "", "account": None, "period": None, "old_level": None}
+# A sign of Western writing right behind a Chinese one.
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,.;:!?()]|[,;:!?()][\u4e00-\u9fff]")
 
 
 def template(text: str, *, variables: tuple[str, ...] = ("given_name",)) -> Template:
@@ -38,11 +55,13 @@ def test_every_shipped_template_reads_well_in_every_form(
 ) -> None:
     shipped = TEMPLATES[name]
     for kind in ("loan", "term_deposit", "wealth_product", "policy"):
-        for values in ({**VALUES, "kind": kind}, {**VALUES, "kind": kind, "given_name": "", "product": ""}):
+        known = {**VALUES, "kind": kind}
+        for values in (known, {**known, "years": 1, **LEFT_OUT}, {**known, **SEVERAL}):
             rendered = render(shipped, channel=channel, language=language, variables=values)
             assert rendered.language == language
             assert "{" not in rendered.text + rendered.heading
-            assert "None" not in rendered.text
+            assert "None" not in rendered.text + rendered.heading
+            assert not HALF_WIDTH.search(rendered.text + rendered.heading)
             assert "  " not in rendered.text.replace("\n  ", "\n")
             assert bool(rendered.heading) == (channel != "sms")
 

@@ -32,12 +32,14 @@ from journeys.recurrence import MOST_YEARS, days_from, rule_of
 
 # Holidays that follow each other are shorter, so no day is moved so far.
 _FARTHEST_MOVE = timedelta(days=62)
+# A clock change may bring a moment to the day after.
+_FARTHEST_SKIP = timedelta(days=2)
 Calendars = Mapping[str, Calendar]
 Days = Iterator[tuple[date, Values]]
 Repeated = EnterOnBirthday | EnterOnDate | EnterYearly | EnterOnAnniversary | EnterBySchedule
 
 
-class Occasion(Struct, frozen=True):
+class Occasion(Struct, frozen=True, gc=False):
     """A moment (aware UTC) at which the customer may enter; ``covers`` are the contracts it tells of."""
 
     due_at: datetime
@@ -90,7 +92,8 @@ def _next(
 
 def _earliest(customer: Customer, enter: Repeated, not_before: datetime) -> date:
     """A day before which none can be that leads to a moment not before the given one."""
-    return local_day(not_before, customer.zone) - _offset(enter) - _FARTHEST_MOVE
+    farthest = _FARTHEST_SKIP if getattr(enter, "moved", None) is None else _FARTHEST_MOVE
+    return local_day(not_before, customer.zone) - _offset(enter) - farthest
 
 
 def _offset(enter: Repeated) -> timedelta:
@@ -179,14 +182,12 @@ def _maturities(
 ) -> Iterator[tuple[str, Occasion]]:
     """Every moment around the last day of each contract."""
     for name, holding, matures_on in _maturing(customer, enter):
+        told = matures_on.isoformat()
         for offset in enter.offsets:
             due_at = _due_at(customer, enter, matures_on + timedelta(days=offset), calendars)
             if due_at >= not_before:
-                key = f"{name}:{matures_on.isoformat()}:{offset}"
-                yield (
-                    f"{timer}:{name}:{offset}",
-                    Occasion(due_at, key, _maturity(name, holding, matures_on, offset)),
-                )
+                entry = _maturity(name, holding, told, offset)
+                yield f"{timer}:{name}:{offset}", Occasion(due_at, f"{name}:{told}:{offset}", entry)
 
 
 def _merged(
@@ -217,7 +218,7 @@ def _merged(
                 "count": len(names),
                 "last_matures_on": together[-1][2].isoformat(),
             }
-            entry = {**_maturity(name, holding, first, offset), **several}
+            entry = {**_maturity(name, holding, first.isoformat(), offset), **several}
             key = f"{name}:{first.isoformat()}:{offset}"
             yield f"{timer}:{first.isoformat()}:{offset}", Occasion(due_at, key, entry, names)
 
@@ -228,12 +229,12 @@ def _maturing(customer: Customer, enter: EnterOnMaturity) -> Iterator[tuple[str,
             yield name, holding, holding.matures_on
 
 
-def _maturity(name: str, holding: Holding, matures_on: date, offset: int) -> Values:
+def _maturity(name: str, holding: Holding, matures_on: str, offset: int) -> Values:
     return {
         "holding": name,
         "kind": holding.kind,
         "product": holding.product,
-        "matures_on": matures_on.isoformat(),
+        "matures_on": matures_on,
         "offset_days": offset,
     }
 
@@ -242,7 +243,9 @@ def _due_at(
     customer: Customer, enter: Repeated | EnterOnMaturity, day: date, calendars: Calendars
 ) -> datetime:
     """The moment on this day, or on the working day to which it is moved."""
-    day = moved_day(day, getattr(enter, "moved", None), calendars)
+    moved: Moved | None = getattr(enter, "moved", None)
+    if moved is not None:
+        day = moved_day(day, moved, calendars)
     return at_local(day, time_of(enter.at), customer.zone)
 
 

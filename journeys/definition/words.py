@@ -1,6 +1,7 @@
 """The words that every part of a journey document is written with."""
 
 from datetime import time
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -14,6 +15,7 @@ Languages = Annotated[dict[str, str], Meta(min_length=1)]
 Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$")]
 
 
+@lru_cache(maxsize=24 * 60)
 def time_of(text: LocalTime) -> time:
     """The time of day that ``HH:MM`` writes."""
     return time(int(text[:2]), int(text[3:]))

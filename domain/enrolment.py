@@ -1,15 +1,26 @@
 """One customer's passage through one version of a journey."""
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from domain.events import Values
 from domain.ids import derived_id
 
 
+class Held(Struct, frozen=True, gc=False):
+    """A paused journey holds the customer up: they go on at ``next``, and would have at ``since`` (UTC)."""
+
+    next: str
+    since: datetime
+
+
 class Enrolment(Struct, frozen=True):
     """Where the customer stands: at ``step``, which has been entered as often as ``visits`` says.
 
     ``entry`` holds what the steps may refer to, ``work`` is the id of the task or call that is waited for.
+    ``sent`` are the steps and templates of the messages asked for so far, ``before`` those of them that were
+    asked for before the last change of version.
     """
 
     journey: str
@@ -20,6 +31,9 @@ class Enrolment(Struct, frozen=True):
     visits: dict[str, int] = {}
     work: str = ""
     depth: int = 0
+    held: Held | None = None
+    sent: tuple[tuple[str, str], ...] = ()
+    before: tuple[tuple[str, str], ...] = ()
 
 
 def enrolment_id(subject: str, *, journey: str, key: str) -> str:

@@ -6,13 +6,16 @@ as facts do.
 
 from datetime import datetime
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from domain.catalogue import ChannelName, Fact, Purpose, fact_type
 from domain.passage import AdmissionRefused as AdmissionRefused
 from domain.passage import BranchTaken as BranchTaken
 from domain.passage import EnrolmentEnded as EnrolmentEnded
+from domain.passage import EnrolmentHeld as EnrolmentHeld
 from domain.passage import EnrolmentHeldOut as EnrolmentHeldOut
+from domain.passage import EnrolmentMigrated as EnrolmentMigrated
+from domain.passage import EnrolmentResumed as EnrolmentResumed
 from domain.passage import EnrolmentStarted as EnrolmentStarted
 from domain.passage import EnrolmentWaiting as EnrolmentWaiting
 from domain.passage import FactEmitted as FactEmitted
@@ -20,6 +23,7 @@ from domain.passage import GoalReached as GoalReached
 from domain.passage import JourneyCalled as JourneyCalled
 from domain.passage import ProfileUpdated as ProfileUpdated
 from domain.passage import SplitTaken as SplitTaken
+from domain.passage import StepSkipped as StepSkipped
 from domain.passage import TaskCreated as TaskCreated
 from domain.passage import TaskEscalated as TaskEscalated
 from domain.passage import TaskSuppressed as TaskSuppressed
@@ -65,7 +69,10 @@ class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
-    """A journey asks for one message. Whether it may leave is judged when it is handed over."""
+    """A journey asks for one message. Whether it may leave is judged when it is handed over.
+
+    ``due_at`` (aware UTC) is when it would have been asked for, had the journey not been paused.
+    """
 
     message: str
     enrolment: str
@@ -82,6 +89,7 @@ class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
     priority: int = 50
     valid_hours: int | None = None
     product_risk: int | None = None
+    due_at: datetime | UnsetType = UNSET
 
 
 class MessageDeferred(Struct, frozen=True, kw_only=True, gc=False):
@@ -155,6 +163,10 @@ Decision = (
     | EnrolmentWaiting
     | WaitEnded
     | EnrolmentEnded
+    | EnrolmentMigrated
+    | EnrolmentHeld
+    | EnrolmentResumed
+    | StepSkipped
     | BranchTaken
     | SplitTaken
     | ProfileUpdated
@@ -187,6 +199,10 @@ EVENTS: dict[str, type[Struct]] = {
     "enrolment.waiting/1": EnrolmentWaiting,
     "wait.ended/1": WaitEnded,
     "enrolment.ended/1": EnrolmentEnded,
+    "enrolment.migrated/1": EnrolmentMigrated,
+    "enrolment.held/1": EnrolmentHeld,
+    "enrolment.resumed/1": EnrolmentResumed,
+    "step.skipped/1": StepSkipped,
     "branch.taken/1": BranchTaken,
     "split.taken/1": SplitTaken,
     "profile.updated/1": ProfileUpdated,

@@ -11,12 +11,12 @@ from domain import events
 from domain.caps import counted, key_of, uncounted
 from domain.clock import local_day
 from domain.customer import Customer, Entry, OpenTask, Timer
-from domain.enrolment import Enrolment, expiry_timer, task_timer, waiting_timer
+from domain.enrolment import Enrolment, Held, expiry_timer, task_timer, waiting_timer
 from domain.events import Event
 from domain.goal import Watch
 from domain.holding import Holding, occasion_of
 from domain.mappings import without
-from domain.message import Message, deferral_timer, message_of_timer
+from domain.message import PAUSED, Message, deferral_timer, message_of_timer
 
 # A moment of a wall clock can come again within a day or so when the customer changes zones.
 KEYS_KEPT = timedelta(days=3)
@@ -34,9 +34,13 @@ def _timer_fired(customer: Customer, body: events.TimerFired, event: Event) -> C
 def _timers_planned(customer: Customer, body: events.TimersPlanned, event: Event) -> Customer:
     timers = {name: timer for name, timer in customer.timers.items() if name not in body.dropped}
     # By name: a stored body has its mappings sorted, one just decided has not.
+    messages = customer.messages
     for name, due_at in sorted(body.due.items()):
         timers[name] = Timer(due_at, event.version)
-    return replace(customer, timers=timers)
+        message = messages.get(message_of_timer(name) or "")
+        if message is not None:
+            messages = {**messages, message.request.message: replace(message, deferred_until=due_at)}
+    return replace(customer, timers=timers, messages=messages)
 
 
 def _enrolment_started(customer: Customer, body: events.EnrolmentStarted, event: Event) -> Customer:
@@ -124,9 +128,33 @@ def _enrolment_ended(customer: Customer, body: events.EnrolmentEnded, _: Event) 
     )
 
 
+def _enrolment_migrated(customer: Customer, body: events.EnrolmentMigrated, event: Event) -> Customer:
+    state = customer.enrolments[body.enrolment]
+    held = Held(body.next, state.held.since) if state.held and body.next else None
+    # Who waits on waits for the same work; who begins a step asks for its own.
+    work = "" if body.until is None else state.work
+    moved = replace(state, version=body.version, step=body.step, work=work, held=held, before=state.sent)
+    timer = waiting_timer(body.enrolment)
+    timers = without(customer.timers, timer)
+    if body.until is not None:
+        timers = {**timers, timer: Timer(body.until, event.version)}
+    return replace(customer, enrolments={**customer.enrolments, body.enrolment: moved}, timers=timers)
+
+
+def _enrolment_held(customer: Customer, body: events.EnrolmentHeld, _: Event) -> Customer:
+    state = replace(customer.enrolments[body.enrolment], held=Held(body.next, body.due_at))
+    return replace(customer, enrolments={**customer.enrolments, body.enrolment: state})
+
+
+def _enrolment_resumed(customer: Customer, body: events.EnrolmentResumed, _: Event) -> Customer:
+    state = replace(customer.enrolments[body.enrolment], held=None)
+    return replace(customer, enrolments={**customer.enrolments, body.enrolment: state})
+
+
 _StepTaken = (
     events.BranchTaken
     | events.SplitTaken
+    | events.StepSkipped
     | events.TaskCreated
     | events.TaskSuppressed
     | events.ProfileUpdated
@@ -166,9 +194,13 @@ def _task_escalated(customer: Customer, body: events.TaskEscalated, _: Event) ->
 
 
 def _message_requested(customer: Customer, body: events.MessageRequested, event: Event) -> Customer:
+    enrolments = _at_step(customer.enrolments, body.enrolment, body.step)
+    state, said = enrolments[body.enrolment], (body.step, body.template)
+    if said not in state.sent:
+        enrolments[body.enrolment] = replace(state, sent=(*state.sent, said))
     return replace(
         customer,
-        enrolments=_at_step(customer.enrolments, body.enrolment, body.step),
+        enrolments=enrolments,
         messages={
             **customer.messages,
             body.message: Message(body, event.version, event.recorded_at, event.version),
@@ -177,7 +209,8 @@ def _message_requested(customer: Customer, body: events.MessageRequested, event:
 
 
 def _message_deferred(customer: Customer, body: events.MessageDeferred, event: Event) -> Customer:
-    message = replace(customer.messages[body.message], deferred_until=body.until)
+    held = body.rule == PAUSED
+    message = replace(customer.messages[body.message], deferred_until=body.until, held=held)
     return replace(
         customer,
         messages={**customer.messages, body.message: message},
@@ -230,6 +263,10 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.EnrolmentWaiting: _enrolment_waiting,
     events.WaitEnded: _wait_ended,
     events.EnrolmentEnded: _enrolment_ended,
+    events.EnrolmentMigrated: _enrolment_migrated,
+    events.EnrolmentHeld: _enrolment_held,
+    events.EnrolmentResumed: _enrolment_resumed,
+    events.StepSkipped: _step_taken,
     events.BranchTaken: _step_taken,
     events.SplitTaken: _step_taken,
     events.ProfileUpdated: _profile_updated,

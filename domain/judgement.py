@@ -7,7 +7,7 @@ them. Each refusal names its rule and the values that it saw.
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from domain.caps import Cap
 from domain.catalogue import ChannelName, Purpose
@@ -104,6 +104,9 @@ def _refusals(policy: Policy, customer: Customer, message: Message, now: datetim
         yield "control_group", {"percent": group.percent, "purpose": purpose}
     yield from _age_refusals(policy, customer, purpose, now)
     yield from _suitability_refusals(customer, request, now)
+    if request.due_at is not UNSET and (until := valid_until(policy, message)) < now:
+        seen: Values = {"due_at": request.due_at.isoformat(), "valid_until": until.isoformat()}
+        yield "paused_too_long", {"journey": request.journey, **seen}
 
 
 def _is_drawn(group: ControlGroup, customer: Customer) -> bool:
@@ -197,13 +200,13 @@ def _in_time(
         moment = free_at
     if not trail:
         return allowed
-    valid_until = _valid_until(policy, message)
-    if moment <= valid_until:
+    latest = valid_until(policy, message)
+    if moment <= latest:
         _, rule, values = trail[0]
         return Deferred(channel, moment, rule, values)
     # The rule that costs most time is the one to tell.
     _, rule, values = max(trail, key=lambda step: step[0])
-    seen: Values = {"free_at": moment.isoformat(), "valid_until": valid_until.isoformat()}
+    seen: Values = {"free_at": moment.isoformat(), "valid_until": latest.isoformat()}
     return Forbidden(channel, rule, values | seen)
 
 
@@ -257,6 +260,9 @@ def _ahead(customer: Customer, message: Message, cap: Cap, now: datetime) -> int
     )
 
 
-def _valid_until(policy: Policy, message: Message) -> datetime:
-    hours = message.request.valid_hours or policy.valid_hours.get(message.request.purpose, VALID_HOURS)
-    return message.requested_at + timedelta(hours=hours)
+def valid_until(policy: Policy, message: Message) -> datetime:
+    """Till when (aware UTC) the message makes sense, from when it was or should have been asked for."""
+    request = message.request
+    hours = request.valid_hours or policy.valid_hours.get(request.purpose, VALID_HOURS)
+    since = message.requested_at if request.due_at is UNSET else request.due_at
+    return since + timedelta(hours=hours)

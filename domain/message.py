@@ -7,6 +7,8 @@ from msgspec import Struct
 from domain.events import MessageRequested, MessageSending
 
 _DEFERRED = "message:"
+# The rule by which a message is put off while its journey is paused.
+PAUSED = "paused"
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -14,7 +16,8 @@ class Message(Struct, frozen=True, gc=False):
 
     It is judged because of the event of version ``due_version``: its request, or the wake-up that ended a
     deferral. While it is put off, ``deferred_until`` says till when. ``ended`` tells why its enrolment was
-    left meanwhile, and ``counted_as`` what its sending counts under. Instants are aware UTC.
+    left meanwhile, ``held`` that it is put off since its journey is paused, and ``counted_as`` what its
+    sending counts under. Instants are aware UTC.
     """
 
     request: MessageRequested
@@ -24,6 +27,7 @@ class Message(Struct, frozen=True, gc=False):
     deferred_until: datetime | None = None
     ended: str | None = None
     counted_as: str | None = None
+    held: bool = False
 
     @property
     def to_be_judged(self) -> bool:

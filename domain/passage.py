@@ -95,15 +95,59 @@ class WaitEnded(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """``reason`` is one of end, goal_reached, exit, superseded, expired, withdrawn (the customer is gone).
+    """``reason`` is one of end, goal_reached, exit, superseded, expired, migrated_out, stopped, withdrawn.
 
-    ``exit`` names the exit that was taken.
+    ``exit`` names the exit that was taken; withdrawn is who is gone.
     """
 
     enrolment: str
     step: str
     reason: str
     exit: str = ""
+
+
+class EnrolmentMigrated(Struct, frozen=True, kw_only=True, gc=False):
+    """The customer goes on in another version of the journey, at ``step``, as an approved migration says.
+
+    A wait goes on to the same instant, ``until`` (aware UTC); else they go on at ``next``.
+    """
+
+    enrolment: str
+    journey: str
+    from_version: int
+    from_step: str
+    version: int
+    step: str
+    until: datetime | None = None
+    next: str | None = None
+
+
+class EnrolmentHeld(Struct, frozen=True, kw_only=True, gc=False):
+    """The journey is paused: the customer stays at ``step`` and goes on at ``next`` when it is resumed."""
+
+    enrolment: str
+    step: str
+    next: str
+    due_at: datetime
+
+
+class EnrolmentResumed(Struct, frozen=True, kw_only=True, gc=False):
+    """The journey runs again: what would have gone on at ``due_at`` (aware UTC) goes on at ``next`` now."""
+
+    enrolment: str
+    step: str
+    next: str
+    due_at: datetime
+
+
+class StepSkipped(Struct, frozen=True, kw_only=True, gc=False):
+    """The step is passed over; ``reason`` by name and the values it saw."""
+
+    enrolment: str
+    step: str
+    next: str
+    reason: str
+    values: Values
 
 
 class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):

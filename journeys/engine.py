@@ -16,7 +16,7 @@ from domain.customer import Customer
 from domain.events import Event
 from domain.judgement import Verdict, judge
 from domain.message import message_of_timer
-from journeys import admission, planning
+from journeys import admission, controls, planning
 from journeys.entering import enter_called, enter_on_fact, wake
 from journeys.goals import reach_goals
 from journeys.inside import hear_inside, wait_is_over
@@ -60,19 +60,24 @@ def decide(customer: Customer, cause: Event, rules: Rules, now: datetime) -> Dec
 
 def adopts(customer: Customer, rules: Rules, *, now: datetime) -> bool:
     """Whether anything follows for the customer from coming under these rules at ``now`` (aware UTC)."""
-    plans = planning.adopted(customer, rules, now=now)
-    return next(plans, None) is not None or differs(customer, rules, now=now)
+    if next(planning.adopted(customer, rules, now=now), None) is not None:
+        return True
+    return differs(customer, rules, now=now) or controls.concern(customer, rules, now=now)
+
+
+def adopts_as(rules: Rules, former: Rules) -> bool:
+    """Whether these rules ask nothing of anybody who has come to the former ones."""
+    return former.plans_like(rules) and not controls.reach_inside(rules, former)
 
 
 def hand_over(customer: Customer, message: str, rules: Rules) -> Verdict:
-    """Whether this requested message may leave now, on current state; the policy's word is final."""
-    return judge(
-        rules.policy,
-        customer,
-        customer.messages[message],
-        calendars=rules.calendars,
-        now=customer.clock_at,
-    )
+    """Whether this requested message may leave now, on current state; this word is final.
+
+    What the policy allows or puts off may still be stopped by what is ordered of its journey or template.
+    """
+    now, state = customer.clock_at, customer.messages[message]
+    verdict = judge(rules.policy, customer, state, calendars=rules.calendars, now=now)
+    return controls.overruled(verdict, state, rules, now=now)
 
 
 def to_judge(customer: Customer, cause: Event, decided: Sequence[Event]) -> list[str]:
@@ -131,9 +136,10 @@ def _withdraw(turn: Turn) -> None:
 
 
 def _adopt(turn: Turn) -> None:
-    """Other rules are in force: entries are planned as they ask; who is inside a journey stays so."""
+    """Other rules are in force: entries are planned as they ask; who is inside goes on as is ordered."""
     for plan in planning.adopted(turn.customer, turn.rules, now=turn.now):
         turn.record(plan)
+    controls.adopt(turn)
 
 
 def _wake(turn: Turn, fired: events.TimerFired) -> None:

@@ -136,6 +136,9 @@ def enter_journey(
     turn: Turn, journey: Journey, *, key: str, entry: Values, depth: int = 0, covers: tuple[str, ...] = ()
 ) -> None:
     """Let the customer in, or record the first rule that stands against it."""
+    if (closed := turn.rules.closed.get(journey.journey)) is not None:
+        _refuse(turn, journey, key, closed, {})
+        return
     for rule, values in admission.refusals(turn.customer, journey, key=key, depth=depth, now=turn.now):
         _refuse(turn, journey, key, rule, values)
         return

@@ -33,7 +33,7 @@ def _go_on(turn: Turn, enrolment: str) -> None:
         case Await() | Approval() | Webhook():
             _end_wait(turn, enrolment, journey, step, reason="timeout", then=step.otherwise)
         case Wait() | Delay() | WaitUntil():
-            _resume(turn, enrolment, journey, step.next, cause=turn.because)
+            carry_on(turn, enrolment, journey, step.next, cause=turn.because)
         case _:
             raise AssertionError(step)  # only steps that wait set this wake-up
 
@@ -42,7 +42,7 @@ def hear_inside(turn: Turn, told: Told) -> None:
     """A fact: whoever it takes out leaves, and whoever waits for it goes on."""
     for enrolment in tuple(turn.customer.enrolments):
         journey, step = _whereabouts(turn, enrolment)
-        if _taken_out(turn, enrolment, journey, told):
+        if _taken_out(turn, enrolment, journey, told) or turn.customer.enrolments[enrolment].held:
             continue
         match step, told.fact:
             case Await(), fact if step.fact == told.kind:
@@ -113,10 +113,10 @@ def _end_wait(
     values: Values = _NONE,
 ) -> None:
     ended = events.WaitEnded(enrolment=enrolment, step=step.step, reason=reason, next=then, values=values)
-    _resume(turn, enrolment, journey, then, cause=turn.record(ended))
+    carry_on(turn, enrolment, journey, then, cause=turn.record(ended))
 
 
-def _resume(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
+def carry_on(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
     """After a wait: the exits that need no fact are looked at, then the steps go on."""
     entry = turn.customer.enrolments[enrolment].entry
     for way in journey.exits:

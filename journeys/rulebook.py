@@ -5,11 +5,12 @@ from hashlib import sha256
 from typing import assert_never
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from domain.calendars import Calendar
 from domain.policy import Policy
 from journeys.definition import (
+    Controls,
     EnterBySchedule,
     EnterOnAnniversary,
     EnterOnBirthday,
@@ -21,6 +22,7 @@ from journeys.definition import (
     EnterOnSilence,
     EnterYearly,
     Journey,
+    Migration,
     Segment,
     calendars_of,
     heard_inside,
@@ -55,6 +57,8 @@ class Rulebook(Struct, frozen=True, kw_only=True):
     policy: Policy
     calendars: tuple[Calendar, ...] = ()
     segments: tuple[Segment, ...] = ()
+    # Left out where nothing was ever ordered: so older rulebooks keep their digests.
+    controls: Controls | UnsetType = UNSET
 
 
 def canonical(document: Struct) -> bytes:
@@ -76,6 +80,9 @@ class Rules:
     ``timed`` are those in force that are entered by a wake-up; ``by_person`` those of them whose
     days follow from who the customer is, ``by_contract`` from their contracts too; ``silence_timers`` are the
     wake-ups that a fact of each kind sets unless they are pending; ``segments`` are those in force.
+    Of what is ordered, ``closed`` says by journey why nobody may enter, ``paused`` and ``ended`` name
+    journeys, ``withdrawn`` versions of templates, and ``migrations`` are those of a journey in the order in
+    which they were published.
     """
 
     def __init__(self, rulebook: Rulebook) -> None:
@@ -88,6 +95,18 @@ class Rules:
         self.calendars = {c.calendar: c for c in sorted(rulebook.calendars, key=lambda c: c.version)}
         self.inside_facts = frozenset(fact for j in rulebook.journeys for fact in heard_inside(j))
         self.goal_facts = frozenset(j.goal.fact for j in rulebook.journeys if j.goal)
+        controls = Controls() if rulebook.controls is UNSET else rulebook.controls
+        states = {control.journey: control.state for control in controls.journeys}
+        self.paused = frozenset(name for name, state in states.items() if state == "paused")
+        self.ended = frozenset(name for name, state in states.items() if state == "ended")
+        self.closed = {
+            n: "paused" if n in self.paused else "stopped" for n in states if states[n] != "running"
+        }
+        self.withdrawn = frozenset((w.template, v) for w in controls.templates for v in w.versions)
+        self.migrations: dict[str, tuple[Migration, ...]] = {}
+        for migration in controls.migrations:
+            known = self.migrations.get(migration.journey, ())
+            self.migrations[migration.journey] = (*known, migration)
         self.fact_entries: dict[str, tuple[Journey, ...]] = {}
         self.silences: dict[str, tuple[Journey, ...]] = {}
         self.by_person: tuple[Journey, ...] = ()

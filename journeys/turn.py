@@ -46,6 +46,8 @@ class Turn:
         self.because = cause.version
         self.events: list[Event] = []
         self.ahead: list[Told | Call] = []
+        # When what is decided now would have been, had the journey not been paused.
+        self.due_at: datetime | None = None
 
     def record(self, body: Decision, *, cause: int = 0) -> int:
         """Append a decision; gives its version, which may be the cause of what follows from it."""

@@ -3,12 +3,15 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from msgspec import UNSET
+
 from domain import catalogue as facts
 from domain import events
 from domain.clock import first_at_local
 from domain.enrolment import work_id
 from domain.events import Value, Values
 from domain.judgement import care_hold
+from journeys.carrying_on import is_held_up, skipped
 from journeys.conditions import holds
 from journeys.definition import (
     Approval,
@@ -39,6 +42,8 @@ from journeys.waiting import due_at
 
 def advance(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
     """Take steps until one waits or ends; a validated journey has no way round without a wait."""
+    if is_held_up(turn, enrolment, journey, at, cause=cause):
+        return
     following: str | None = at
     while following is not None:
         following = _take(turn, enrolment, journey, journey.step(following), cause=cause)
@@ -46,6 +51,9 @@ def advance(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int
 
 def _take(turn: Turn, enrolment: str, journey: Journey, step: Step, *, cause: int) -> str | None:
     match step:
+        case Send() if skip := skipped(turn.customer.enrolments[enrolment], enrolment, step):
+            turn.record(skip, cause=cause)
+            return step.next
         case Send():
             turn.record(_request(turn, enrolment, journey, step), cause=cause)
             return step.next
@@ -232,4 +240,5 @@ def _request(turn: Turn, enrolment: str, journey: Journey, step: Send) -> events
         priority=journey.priority,
         valid_hours=step.valid_hours,
         product_risk=step.product_risk,
+        due_at=UNSET if turn.due_at is None else turn.due_at,
     )

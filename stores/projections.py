@@ -13,8 +13,10 @@ from domain.errors import InputRefused
 from stores import memberships
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import lock, upsert
+from stores.enrolments import Group, inside
 from stores.memberships import Member
 from stores.schema import (
+    enrolments,
     events,
     messages,
     partitions,
@@ -65,7 +67,7 @@ class TaskEntry(Struct, frozen=True):
 
 
 class Ledger:
-    """Messages, tasks and members of segments, as of the last event at the time of asking."""
+    """Messages, tasks, members of segments and who is inside, as of the last event at the time of asking."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -174,6 +176,12 @@ class Ledger:
         self.catch_up()
         return memberships.members(self._engine, segment)
 
+    def inside(self, journey: str) -> list[Group]:
+        """Who is inside the journey, by where they stand and what they were sent."""
+        self.catch_up()
+        with reading(self._engine) as connection:
+            return inside(connection, customer_partitions(connection), journey)
+
     def customer_of(self, message: str) -> str | None:
         """The customer whom a message is or was to be for; None for an unknown id."""
         self.catch_up()
@@ -209,7 +217,7 @@ def _forget(connection: Connection, partition: int) -> None:
     if removed or (first is not None and first > 1):
         first = first or int(str(removed)) + 1
         raise InputRefused("rebuild.history_gone", partition=partition, first=first)
-    for table in (messages, tasks, segments, passages, ways, projections):
+    for table in (messages, tasks, segments, passages, ways, enrolments, projections):
         connection.execute(table.delete().where(table.c.partition == partition))
 
 

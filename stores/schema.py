@@ -196,6 +196,18 @@ segments = _table(
     _text("class"),
     _number("since"),
 )
+enrolments = _table(
+    "enrolments",
+    _key("partition", Integer),
+    _key("id", Text),
+    _number("stream"),
+    _text("journey"),
+    _number("version"),
+    _text("step"),
+    _text("held"),
+    _text("sent"),
+    _number("since"),
+)
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(
     "tracking", _key("partition", Integer), _key("application", Text), _number("notification_id")

@@ -26,6 +26,7 @@ from domain.events import (
     status_of,
 )
 from stores.dialect import keep, rows, update
+from stores.enrolments import Whereabouts
 from stores.experiments import Noted
 from stores.memberships import Memberships
 from stores.schema import (
@@ -36,9 +37,8 @@ from stores.schema import (
 _SELECT = """
 SELECT stream, kind, recorded_at, body FROM events
 WHERE partition = :partition AND seq > :after AND seq <= :upto
-AND (kind LIKE 'message.%' OR kind IN ('task.created/1', 'task.escalated/1', 'task.done/1',
-    'enrolment.started/1', 'enrolment.held_out/1', 'split.taken/1', 'goal.reached/1',
-    'segment.entered/1', 'segment.left/1'))
+AND (kind LIKE 'message.%' OR kind LIKE 'enrolment.%' OR kind IN ('task.created/1', 'task.escalated/1',
+    'task.done/1', 'split.taken/1', 'goal.reached/1', 'segment.entered/1', 'segment.left/1'))
 ORDER BY seq
 """
 _TASK_CHANGED = ("role", "status", "done_at")
@@ -54,6 +54,7 @@ class Stretch(Struct):
     task_changes: list[tuple[object, ...]] = []
     noted: Noted = field(default_factory=Noted)
     members: Memberships = field(default_factory=lambda: Memberships(0))
+    whereabouts: Whereabouts = field(default_factory=lambda: Whereabouts(0))
 
     def take_in(self, connection: Connection) -> None:
         keep(connection, messages, self.messages)
@@ -64,15 +65,17 @@ class Stretch(Struct):
             update(connection, tasks, _TASK_CHANGED, [change])
         self.noted.take_in(connection)
         self.members.take_in(connection)
+        self.whereabouts.take_in(connection)
 
 
 def gathered(connection: Connection, partition: int, after: int, upto: int) -> Stretch:
     """What the partition's events after one sequence number, up to another, say."""
     requested: dict[str, dict[str, object]] = {}
     changed: dict[str, dict[str, object]] = {}
-    stretch = Stretch(members=Memberships(partition))
+    stretch = Stretch(members=Memberships(partition), whereabouts=Whereabouts(partition))
     for stream, kind, at, stored in rows(connection, _SELECT, partition=partition, after=after, upto=upto):
         body = decode_body(kind, stored)
+        stretch.whereabouts.hear(stream, at, body)
         match body:
             case MessageRequested():
                 requested[body.message] = _requested(partition, stream, at, body)
@@ -86,6 +89,8 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
                 stretch.noted.note(partition, stream, at, body)
             case SegmentEntered() | SegmentLeft():
                 stretch.members.note(stream, at, body)
+            case _ if kind.startswith("enrolment."):
+                pass
             case _:
                 message = str(getattr(body, "message", ""))
                 entry = requested.get(message) or changed.setdefault(message, {})

@@ -7,6 +7,7 @@ which the run began, and no input can come in between (decision 0009).
 from sqlalchemy import Engine
 
 from domain.errors import InputRefused
+from journeys.engine import adopts_as
 from journeys.rulebook import Rules
 from stores.adoption import EVERYBODY, Adopted, adopted, customers_after, lagging
 from tidings.authoring import rules_numbered
@@ -58,10 +59,10 @@ def to_look_at(engine: Engine, partitions: list[int], *, number: int, rules: Rul
 
 
 def _start(engine: Engine, found: Adopted, *, number: int, rules: Rules) -> int:
-    """The customer after whom the sweep goes on; EVERYBODY where nobody's wake-ups can change."""
+    """The customer after whom the sweep goes on; EVERYBODY where nothing can follow."""
     if found.rulebook >= number:
         return found.stream
     if found.last_seq == 0:
         return EVERYBODY
     former = rules_numbered(engine, found.rulebook) if found.stream == EVERYBODY else None
-    return EVERYBODY if former is not None and former.plans_like(rules) else 0
+    return EVERYBODY if former is not None and adopts_as(rules, former) else 0

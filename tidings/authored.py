@@ -115,3 +115,36 @@ class SegmentDocument(AuthoredDocument):
 
     class Published(AuthoredDocument.Published):
         TOPIC = "segment.published/1"
+
+
+class ControlDocument(AuthoredDocument):
+    KIND = "control"
+    TOPIC = "control/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "control.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "control.published/1"
+
+
+class WithdrawalDocument(AuthoredDocument):
+    KIND = "withdrawal"
+    TOPIC = "withdrawal/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "withdrawal.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "withdrawal.published/1"
+
+
+class MigrationDocument(AuthoredDocument):
+    KIND = "migration"
+    TOPIC = "migration/1"
+
+    class Created(AuthoredDocument.Created):
+        TOPIC = "migration.begun/1"
+
+    class Published(AuthoredDocument.Published):
+        TOPIC = "migration.published/1"

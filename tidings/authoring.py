@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError, Application
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from sqlalchemy import Engine
 
 from domain.calendars import Calendar
@@ -19,7 +19,7 @@ from domain.errors import InputRefused, StoreCorrupt
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
 from journeys import segment_problems
-from journeys.definition import Journey, Segment
+from journeys.definition import Control, Controls, Journey, Migration, Segment, Withdrawal
 from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
@@ -36,10 +36,13 @@ from templates.model import Template, decode_template
 from tidings.authored import (
     AuthoredDocument,
     CalendarDocument,
+    ControlDocument,
     JourneyDocument,
+    MigrationDocument,
     PolicyDocument,
     SegmentDocument,
     TemplateDocument,
+    WithdrawalDocument,
 )
 from tidings.documents import Documents, mark_of
 
@@ -125,6 +128,12 @@ def _named(documents: Documents) -> Iterator[tuple[type[AuthoredDocument], str, 
         yield SegmentDocument, segment.segment, segment
     for journey in documents.journeys:
         yield JourneyDocument, journey.journey, journey
+    for control in documents.controls.journeys:
+        yield ControlDocument, control.journey, control
+    for withdrawal in documents.controls.templates:
+        yield WithdrawalDocument, withdrawal.template, withdrawal
+    for migration in documents.controls.migrations:
+        yield MigrationDocument, migration.journey, migration
 
 
 def known_templates(engine: Engine, added: Sequence[Template] = ()) -> dict[str, TemplateMark]:
@@ -240,6 +249,24 @@ def decode_rulebook(body: bytes) -> Rulebook:
     return msgspec.json.decode(body, type=Rulebook)
 
 
+def _controls_of(versions: Sequence[StoredDocument]) -> Controls | None:
+    """All that is ordered by these documents; None where nothing ever was."""
+    kinds: dict[str, type[Struct]] = {"control": Control, "withdrawal": Withdrawal, "migration": Migration}
+    ordered = sorted(
+        (stored for stored in versions if stored.kind in kinds),
+        key=lambda stored: (stored.name, stored.version),
+    )
+    read = [msgspec.json.decode(stored.body, type=kinds[stored.kind]) for stored in ordered]
+    controls = {order.journey: order for order in read if isinstance(order, Control)}
+    withdrawals = {order.template: order for order in read if isinstance(order, Withdrawal)}
+    migrations = tuple(order for order in read if isinstance(order, Migration))
+    if not read:
+        return None
+    return Controls(
+        journeys=tuple(controls.values()), templates=tuple(withdrawals.values()), migrations=migrations
+    )
+
+
 def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
     """Bring documents and rulebook up to what was published; nothing where they are."""
     known = {(stored.kind, stored.name, stored.version) for stored in published(engine)}
@@ -256,6 +283,7 @@ def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
         policy=max(policies, key=lambda policy: policy.version),
         calendars=tuple(_calendars_of(versions)),
         segments=tuple(_segments_of(versions)),
+        controls=_controls_of(versions) or UNSET,
     )
     current = current_rulebook(engine)
     with writing(engine) as connection:

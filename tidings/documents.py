@@ -17,7 +17,7 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
 from journeys import segment_problems
-from journeys.definition import Journey, Segment
+from journeys.definition import Controls, Journey, Segment
 from journeys.policy_problems import policy_problems
 from journeys.problem import Path as Place
 from journeys.problem import Problem
@@ -77,6 +77,7 @@ class Documents(Struct, frozen=True):
     policy: Policy | None = None
     calendars: tuple[Calendar, ...] = ()
     segments: tuple[Segment, ...] = ()
+    controls: Controls = Controls()
 
 
 class Shipped(Documents, frozen=True, kw_only=True):

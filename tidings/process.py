@@ -55,7 +55,7 @@ Until = datetime | Callable[[], datetime]
 class Tally(Struct):
     """What a run did: facts and events taken, messages by status, non-sends and deferrals by rule, entries.
 
-    ``planned`` counts the customers whose wake-ups a new rulebook changed.
+    ``planned`` counts the customers for whom a new rulebook changed something.
     """
 
     facts: int = 0
@@ -205,7 +205,7 @@ class _Passage:
         return late
 
     def _adopt(self, late: set[int]) -> list[tuple[int, int]]:
-        """Record the rulebook where other wake-ups follow from it; gives who is now due when."""
+        """Record the rulebook where something follows from it; gives who is now due when."""
         rules = self._worker.rules
         due: list[tuple[int, int]] = []
         for stream in sorted(late):

@@ -3,6 +3,7 @@
 Times of day are local to the customer, ``HH:MM``; days are days of the customer's calendar.
 """
 
+from journeys.definition.change import Control, Controls, Migration, Moves, State, Withdrawal
 from journeys.definition.condition import (
     TEXT_ATTRIBUTES,
     All,
@@ -105,6 +106,12 @@ __all__ = [
     "Not",
     "Profile",
     "TEXT_ATTRIBUTES",
+    "Control",
+    "Controls",
+    "Migration",
+    "Moves",
+    "State",
+    "Withdrawal",
     "Dated",
     "Enter",
     "EnterBySchedule",

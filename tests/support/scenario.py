@@ -17,11 +17,12 @@ from domain.events import (
     MessageRequested,
     MessageSending,
     MessageSuppressed,
+    RulebookAdopted,
     TaskCreated,
     TimerFired,
 )
 from domain.fold import evolve
-from journeys.engine import decide, to_judge
+from journeys.engine import adopts, decide, to_judge
 from journeys.rulebook import Rulebook, Rules
 from tidings.documents import mark_of, shipped
 from tidings.sending import outcome_event, prepare
@@ -88,6 +89,14 @@ class Scenario:
     def until(self, at: datetime) -> "Scenario":
         """Time passes up to and including this instant."""
         self._wake_until(at, including=True)
+        return self
+
+    def adopts(self, rules: Rules) -> "Scenario":
+        """Other rules come to the customer, at the instant at which their clock stands."""
+        self.rules = rules
+        now = self.customer.clock_at
+        if adopts(self.customer, rules, now=now):
+            self._take("rulebook.adopted/1", now, cause=0, body=RulebookAdopted(rulebook=rules.digest))
         return self
 
     def bodies(self, kind: type[B]) -> list[B]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "running",
     "journeys": "journeys",
     "segments": "segments",
+    "templates": "templates",
     "messages": "messages",
     "tasks": "tasks",
     "replay": "replay",

@@ -11,6 +11,7 @@ from domain.errors import InputRefused, NotFound
 from journeys.definition import Branch, Journey, Segment, Split, followers
 from journeys.experiments import experiment_of
 from tidings.bootstrap import bootstrap
+from tidings.cli import changing
 from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
@@ -33,11 +34,11 @@ from tidings.wording import Wording
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: list, show, validate, publish, start, report, and the schema of their documents."""
+    """Journeys: what is published, what is wrong with what is not, what came of it, and changes."""
 
 
-command.add_command(start_command)
-command.add_command(report)
+for other_command in (start_command, report, *changing.COMMANDS):
+    command.add_command(other_command)
 
 
 @command.command("list")

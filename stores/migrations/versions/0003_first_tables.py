@@ -194,6 +194,19 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "enrolments",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, nullable=False),
+        sa.Column("journey", sa.Text, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("step", sa.Text, nullable=False),
+        sa.Column("held", sa.Text, nullable=False),
+        sa.Column("sent", sa.Text, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "projections",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("name", sa.Text, primary_key=True, autoincrement=False, nullable=False),

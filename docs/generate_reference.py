@@ -156,7 +156,8 @@ say when a class changed, by which version, and the values that were seen.
 - Who is not registered yet, or is gone, is in no class.
 - A journey may be entered by it: `enter: {by: segment, segment: asset-tier, on: entered, classes: [wealth]}`.
   Each change is a new key, so how often somebody may enter is up to `reentry`. A change by a fact that is
-  told more than seven days late leads nobody in (`told_late`).
+  told more than seven days late leads nobody in (`told_late`), and neither does one that comes at the end of
+  a long chain of journeys (`chain_too_long`).
 - When a segment is published, or a new version of it, the next run works out everybody's class. What changes
   by it has the reason `adopted`, and leads nobody into a journey: the rules have changed, not the customer.
 """

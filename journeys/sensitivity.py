@@ -28,12 +28,13 @@ from journeys.definition import (
     Profile,
 )
 
-ENTRY = "enrolment.started/1"
 PERSON = frozenset({"customer.registered/1", "customer.changed/1"})
 _BALANCES = frozenset({"balance.recorded/1", "account.closed/1"})
 _CONTRACTS = frozenset({"holding.opened/1", "holding.changed/1", "holding.closed/1"})
 _CONSENTS = frozenset({"consent.granted/1", "consent.withdrawn/1"})
 _HOLDS = frozenset({"care_hold.placed/1", "care_hold.lifted/1"})
+# Who is held out counts as entered.
+_ENTRIES = frozenset({"enrolment.started/1", "enrolment.held_out/1"})
 _NOTED = frozenset({"profile.updated/1"})
 _NOTHING: frozenset[str] = frozenset()
 _MIDNIGHT = time(0)
@@ -126,7 +127,7 @@ def _heard_by_leaf(leaf: Condition) -> frozenset[str]:
         case DaysSince(fact=fact):
             return PERSON | {fact}
         case Entered():
-            return PERSON | {ENTRY}
+            return PERSON | _ENTRIES
         case CareHeld():
             return _HOLDS
         case Profile():

@@ -8,10 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from domain.catalogue import CustomerMerged, Envelope, Fact, RiskAssessed
+from domain.catalogue import ComplaintFiled, CustomerMerged, Envelope, Fact, RiskAssessed
 from domain.clock import from_micros, to_micros
-from domain.events import AdmissionRefused, EnrolmentStarted, SegmentEntered, SegmentLeft
-from journeys.definition import End, EnterOnSegment, Journey, Segment, Send
+from domain.events import AdmissionRefused, EnrolmentHeldOut, EnrolmentStarted, SegmentEntered, SegmentLeft
+from journeys.definition import (
+    Emit,
+    End,
+    Enter,
+    EnterOnFact,
+    EnterOnSegment,
+    Holdout,
+    Journey,
+    Segment,
+    Send,
+    Step,
+    Update,
+)
 from journeys.rulebook import Rules
 from support.bank import PUBLISHED_AT, Bank
 from support.documents import condition
@@ -230,12 +242,73 @@ def test_a_segment_that_asks_for_entries_changes_with_the_entry() -> None:
 
 
 def test_the_journey_that_a_fact_leads_into_sees_the_class_that_the_fact_made() -> None:
-    journey = SHIPPED_RULEBOOK.journeys[2]
-    assert journey.journey == "tier-upgrade"
+    journey = next(j for j in SHIPPED_RULEBOOK.journeys if j.journey == "tier-upgrade")
     when = condition("in_segment, segment: asset-tier, classes: [wealth]")
     scenario = life("asset-tier", journey=replace(journey, enter=replace(journey.enter, when=when)))
     scenario.given((NEW_YEAR, registered()), (NEW_YEAR, balance("600000")))
     assert len(entries(scenario)) == 1
+
+
+def stepping(name: str, enter: Enter, *steps: Step) -> Journey:
+    return replace(by_class("entered"), journey=name, enter=enter, steps=(*steps, End(step="end")))
+
+
+def noting(name: str, enter: Enter, flag: bool) -> Journey:
+    return stepping(name, enter, Update(step="note", set={"flag": flag}, next="end"))
+
+
+def test_what_a_journey_notes_changes_a_class_and_journeys_that_chase_each_other_come_to_an_end() -> None:
+    flagged = asking('profile, name: flag, one_of: ["true"]', segment="flagged")
+    journeys = (
+        noting("begin", EnterOnFact(fact="complaint.filed/1"), True),
+        noting("off", EnterOnSegment(segment="flagged", on="entered"), False),
+        noting("on", EnterOnSegment(segment="flagged", on="left"), True),
+    )
+    rules = Rules(replace(SHIPPED_RULEBOOK, journeys=journeys, segments=(flagged,)))
+    complaint = ComplaintFiled(source="/test", id="c", complaint="c-1")
+    life = Scenario(rules=rules).given((NEW_YEAR, registered()), (NEW_YEAR, complaint))
+    found = [change[2] for change in changes(life)]
+    assert found == ["some", None, "some", None, "some", None]
+    assert life.customer.segments == {}
+    (refused,) = life.bodies(AdmissionRefused)
+    assert refused.rule == "chain_too_long"
+
+
+def test_a_fact_that_a_journey_tells_changes_a_class() -> None:
+    heard = asking("days_since, fact: x.noted/1, at_most: 1", segment="noted")
+    emitting = stepping(
+        "own", EnterOnFact(fact="complaint.filed/1"), Emit(step="emit", fact="x.noted/1", next="end")
+    )
+    rules = Rules(replace(SHIPPED_RULEBOOK, journeys=(emitting,), segments=(heard,)))
+    complaint = ComplaintFiled(source="/test", id="c", complaint="c-1")
+    life = Scenario(rules=rules).given((NEW_YEAR, registered()), (NEW_YEAR, complaint))
+    life.until(at("2026-02-01 12:00"))
+    assert changes(life) == [
+        ("noted", None, "some", NEW_YEAR, "fact"),
+        ("noted", "some", None, at("2026-01-03 00:00"), "time"),
+    ]
+    entered = next(event for event in life.history if isinstance(event.body, SegmentEntered))
+    assert life.history[entered.cause - 1].kind == "fact.emitted/1"
+
+
+def test_who_is_held_out_counts_as_entered_for_a_class_too() -> None:
+    asks = asking("entered, journey: own", segment="spoken-to")
+    journey = replace(by_class("entered"), enter=EnterOnFact(fact="complaint.filed/1"))
+    complaint = ComplaintFiled(source="/test", id="c", complaint="c-1")
+    scenario = life(asks, journey=replace(journey, holdout=Holdout(percent=99)))
+    scenario.given((NEW_YEAR, registered()), (NEW_YEAR, complaint))
+    assert len(scenario.bodies(EnrolmentHeldOut)) == 1
+    assert changes(scenario) == [("spoken-to", None, "some", NEW_YEAR, "fact")]
+
+
+def test_an_entry_by_class_may_ask_for_more() -> None:
+    enter = replace(by_class("entered").enter, when=condition("holds, kinds: [loan]"))
+    for facts, expected in (((), 0), ((opened(kind="loan"),), 1)):
+        scenario = life("asset-tier", journey=replace(by_class("entered"), enter=enter))
+        scenario.given(
+            (NEW_YEAR, registered()), *((NEW_YEAR, fact) for fact in facts), (NEW_YEAR, balance("5"))
+        )
+        assert len(entries(scenario)) == expected
 
 
 # On a store.

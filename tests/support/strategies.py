@@ -234,7 +234,7 @@ def _trees(leaves: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]
 conditions: st.SearchStrategy[Condition] = _trees(st.one_of(*leaves.values()))
 # Those that are true of some made-up lives and false of others, and turn with the days.
 _FEW_DAYS = st.sampled_from([0, 1, 2, 7, 30])
-_LIVED = st.sampled_from(["transaction.posted/1", "balance.recorded/1", "customer.registered/1"])
+_LIVED = st.sampled_from(["transaction.posted/1", "balance.recorded/1", "customer.registered/1", "x.own/1"])
 lively_conditions: st.SearchStrategy[Condition] = _trees(
     st.one_of(
         _bounded(DaysSince, _FEW_DAYS, fact=_LIVED),
@@ -252,7 +252,7 @@ lively_conditions: st.SearchStrategy[Condition] = _trees(
             journey=st.sampled_from(["birthday", "maturity", "win-back", "made-up"]),
             within_days=st.none() | _FEW_DAYS,
         ),
-        *(leaves[kind] for kind in (AssetsGrew, Consented, Assets, CareHeld, InSegment)),
+        *(leaves[kind] for kind in (Profile, AssetsGrew, Consented, Assets, CareHeld, InSegment)),
     )
 )
 

@@ -17,7 +17,7 @@ from domain.customer import Customer
 from domain.events import Body, Event
 from journeys import engine
 from journeys.conditions import holds
-from journeys.definition import End, EnterOnSegment, Journey, Segment, SegmentClass
+from journeys.definition import Emit, End, EnterOnSegment, Journey, Segment, SegmentClass, Update
 from journeys.rulebook import Rules
 from support.bank import PUBLISHED_AT, Bank
 from support.documents import condition
@@ -34,7 +34,11 @@ BY_CLASS = Journey(
     purpose="care",
     topic="made-up",
     enter=EnterOnSegment(segment="made-0", on="changed"),
-    steps=(End(step="end"),),
+    steps=(
+        Update(step="note", set={"offers": 3}, next="emit"),
+        Emit(step="emit", fact="x.own/1", next="end"),
+        End(step="end"),
+    ),
 )
 some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -31,7 +31,7 @@ PERSON = {"customer.registered/1", "customer.changed/1"}
         ("holds, kinds: [loan]", {"holding.opened/1", "holding.changed/1", "holding.closed/1"}),
         ("care_held", {"care_hold.placed/1", "care_hold.lifted/1"}),
         (f"{PAID}, at_most: 3", PERSON | {"transaction.posted/1"}),
-        ("entered, journey: birthday", PERSON | {"enrolment.started/1"}),
+        ("entered, journey: birthday", PERSON | {"enrolment.started/1", "enrolment.held_out/1"}),
         ("attribute, name: risk_level, at_least: 3", PERSON | {"risk.assessed/1"}),
         ("in_segment, segment: tiers", set()),
         (

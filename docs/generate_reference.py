@@ -96,11 +96,13 @@ Besides the shape, validation requires that
 - a wait says in one way how long it is, and an exit has a fact or a condition;
 - a value that is named is one of those that the entry gives, an `await` takes along or a `webhook` answers,
   and what is taken from a fact is one of its fields;
-- `all` and `any` have parts, numbers that are compared have a bound (`holds` may do without), and `at_least`
-  is not above `at_most`;
+- a `step_outcome` stands behind a step that sends, with a wait between them; in an exit behind any;
+- `all` and `any` have parts, numbers that are compared have a bound (`holds`, `fact_count` and
+  `message_count` may do without), and `at_least` is not above `at_most`;
 - an `attribute` is compared as its type is: texts by `one_of`, numbers by `at_least` and `at_most`;
-- the journey of an `entered` or a `start`, and segment and classes of an `in_segment` or an entry, are
-  published, or are published with this one; `validate`, which needs no store, does not look;
+- the journey of an `entered`, `message_count` or `start`, and segment and classes of an `in_segment` or an
+  entry, are published, or are published with this one; `validate`, which needs no store, does not look;
+- the template of a `message_count` exists;
 - templates exist, and need no other variables than the entry's and {customer};
 - a promotional template stands in a journey of purpose `marketing` only.
 """

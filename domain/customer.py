@@ -13,6 +13,7 @@ from domain.enrolment import Enrolment
 from domain.goal import Watches
 from domain.holding import Holding
 from domain.message import Message
+from domain.tally import Tally
 
 
 class Timer(Struct, frozen=True, gc=False):
@@ -41,6 +42,8 @@ class Customer(Struct, frozen=True):
 
     ``since`` is the day of the earliest registration, where the customer lived then.
     ``segments`` is the class that the customer is in, by segment.
+    ``fact_days`` counts facts by kind, ``message_days`` messages by how they ended (``message.ended_as``),
+    each on the day that the customer's calendar showed then.
     """
 
     subject: str
@@ -73,6 +76,8 @@ class Customer(Struct, frozen=True):
     profile: dict[str, str | int | bool] = {}
     tasks: dict[str, OpenTask] = {}
     segments: dict[str, str] = {}
+    fact_days: dict[str, Tally] = {}
+    message_days: dict[str, Tally] = {}
 
     @property
     def next_timer(self) -> tuple[datetime, str] | None:

@@ -21,6 +21,8 @@ class Enrolment(Struct, frozen=True):
     ``entry`` holds what the steps may refer to, ``work`` is the id of the task or call that is waited for.
     ``sent`` are the steps and templates of the messages asked for so far, ``before`` those of them that were
     asked for before the last change of version.
+    ``outcomes`` holds for each step that asked for a message what became of the last one: its status, as the
+    events of its life name it (``events.status_of``).
     """
 
     journey: str
@@ -34,6 +36,7 @@ class Enrolment(Struct, frozen=True):
     held: Held | None = None
     sent: tuple[tuple[str, str], ...] = ()
     before: tuple[tuple[str, str], ...] = ()
+    outcomes: dict[str, str] = {}
 
 
 def enrolment_id(subject: str, *, journey: str, key: str) -> str:

@@ -10,11 +10,13 @@ from functools import cache
 from msgspec.structs import replace
 
 from domain import events
+from domain.clock import day_number
 from domain.customer import Customer
 from domain.events import Event, type_of
 from domain.fold_decisions import OF_DECISIONS
 from domain.fold_facts import OF_FACTS
 from domain.goal import still_open
+from domain.tally import one_more
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
@@ -34,20 +36,26 @@ def evolve(customer: Customer, event: Event) -> Customer:
 
 
 def heard(customer: Customer, kind: str, *, occurred_at: datetime, clock_at: datetime) -> Customer:
-    """The customer one version later, who knows when a fact of this kind last happened and no more of it."""
+    """The customer one version later, who knows when facts of this kind happened and no more of this one."""
     last_at = customer.last_at
     known = last_at.get(kind)
     if known is None or known < occurred_at:
         last_at = {**last_at, kind: occurred_at}
     watches = still_open(customer.watches, clock_at) if customer.watches else customer.watches
+    days = customer.fact_days
     return replace(
-        customer, version=customer.version + 1, clock_at=clock_at, last_at=last_at, watches=watches
+        customer,
+        version=customer.version + 1,
+        clock_at=clock_at,
+        last_at=last_at,
+        watches=watches,
+        fact_days={**days, kind: one_more(days.get(kind), day_number(occurred_at, customer.zone))},
     )
 
 
 @cache
 def is_only_heard(kind: str) -> bool:
-    """Whether a fact of this kind changes nothing but when one last happened: its body need not be read."""
+    """Whether a fact of this kind changes nothing but when such facts happened: its body need not be read."""
     return type_of(kind) not in _FOLDS
 
 

@@ -9,14 +9,16 @@ from msgspec.structs import replace
 
 from domain import events
 from domain.caps import counted, key_of, uncounted
-from domain.clock import local_day
+from domain.catalogue import ChannelName
+from domain.clock import day_number, local_day
 from domain.customer import Customer, Entry, OpenTask, Timer
 from domain.enrolment import Enrolment, Held, expiry_timer, task_timer, waiting_timer
-from domain.events import Event
+from domain.events import Event, MessageRequested, status_of
 from domain.goal import Watch
 from domain.holding import Holding, occasion_of
 from domain.mappings import without
-from domain.message import PAUSED, Message, deferral_timer, message_of_timer
+from domain.message import PAUSED, Message, deferral_timer, ended_as, message_of_timer
+from domain.tally import is_over, one_more
 
 # A moment of a wall clock can come again within a day or so when the customer changes zones.
 KEYS_KEPT = timedelta(days=3)
@@ -175,7 +177,9 @@ def _profile_updated(customer: Customer, body: events.ProfileUpdated, event: Eve
 
 def _fact_emitted(customer: Customer, body: events.FactEmitted, event: Event) -> Customer:
     last_at = {**customer.last_at, body.fact: event.recorded_at}
-    return replace(_step_taken(customer, body, event), last_at=last_at)
+    day = day_number(event.recorded_at, customer.zone)
+    days = {**customer.fact_days, body.fact: one_more(customer.fact_days.get(body.fact), day)}
+    return replace(_step_taken(customer, body, event), last_at=last_at, fact_days=days)
 
 
 def _task_created(customer: Customer, body: events.TaskCreated, event: Event) -> Customer:
@@ -200,7 +204,7 @@ def _message_requested(customer: Customer, body: events.MessageRequested, event:
         enrolments[body.enrolment] = replace(state, sent=(*state.sent, said))
     return replace(
         customer,
-        enrolments=enrolments,
+        enrolments=_with_outcome(enrolments, body, event),
         messages={
             **customer.messages,
             body.message: Message(body, event.version, event.recorded_at, event.version),
@@ -213,6 +217,7 @@ def _message_deferred(customer: Customer, body: events.MessageDeferred, event: E
     message = replace(customer.messages[body.message], deferred_until=body.until, held=held)
     return replace(
         customer,
+        enrolments=_with_outcome(customer.enrolments, message.request, event),
         messages={**customer.messages, body.message: message},
         timers={**customer.timers, deferral_timer(body.message): Timer(body.until, event.version)},
     )
@@ -231,19 +236,42 @@ def _message_sending(customer: Customer, body: events.MessageSending, event: Eve
     )
     return replace(
         customer,
+        enrolments=_with_outcome(customer.enrolments, message.request, event),
         messages={**customer.messages, body.message: message},
         sends=counted(customer.sends, key),
     )
 
 
-def _message_ended(customer: Customer, body: events.MessageSuppressed | events.Outcome, _: Event) -> Customer:
-    return replace(customer, messages=without(customer.messages, body.message))
+def _message_ended(
+    customer: Customer, body: events.MessageSuppressed | events.Outcome, event: Event
+) -> Customer:
+    message = customer.messages.get(body.message)
+    if message is None:
+        return customer
+    moved = replace(
+        customer,
+        enrolments=_with_outcome(customer.enrolments, message.request, event),
+        messages=without(customer.messages, body.message),
+    )
+    if isinstance(body, events.MessageSuppressed):
+        return _counted(moved, message.request, body.channel, event)
+    return (
+        moved if message.sending is None else _counted(moved, message.request, message.sending.channel, event)
+    )
 
 
-def _message_rejected(customer: Customer, body: events.MessageRejected, _: Event) -> Customer:
+def _counted(customer: Customer, request: MessageRequested, channel: ChannelName, event: Event) -> Customer:
+    """The customer with one more message that ended so today."""
+    day = day_number(event.recorded_at, customer.zone)
+    key = ended_as(status_of(event.kind), request, channel)
+    kept = {known: days for known, days in customer.message_days.items() if not is_over(days, day)}
+    return replace(customer, message_days={**kept, key: one_more(kept.get(key), day)})
+
+
+def _message_rejected(customer: Customer, body: events.MessageRejected, event: Event) -> Customer:
     key = customer.messages[body.message].counted_as if body.message in customer.messages else None
     sends = customer.sends if key is None else uncounted(customer.sends, key)
-    return replace(customer, messages=without(customer.messages, body.message), sends=sends)
+    return replace(_message_ended(customer, body, event), sends=sends)
 
 
 def _segment_entered(customer: Customer, body: events.SegmentEntered, _: Event) -> Customer:
@@ -292,3 +320,14 @@ def _at_step(enrolments: dict[str, Enrolment], name: str, step: str) -> dict[str
     enrolment = enrolments[name]
     visits = {**enrolment.visits, step: enrolment.visits.get(step, 0) + 1}
     return {**enrolments, name: replace(enrolment, step=step, visits=visits)}
+
+
+def _with_outcome(
+    enrolments: dict[str, Enrolment], request: MessageRequested, event: Event
+) -> dict[str, Enrolment]:
+    """The enrolments; the one that asked for the message, if it still lives, knows what became of it."""
+    enrolment = enrolments.get(request.enrolment)
+    if enrolment is None or enrolment.visits.get(request.step) != request.visit:
+        return enrolments
+    outcomes = {**enrolment.outcomes, request.step: status_of(event.kind)}
+    return {**enrolments, request.enrolment: replace(enrolment, outcomes=outcomes)}

@@ -1,11 +1,16 @@
 """A message from its request to the answer of the provider; what has ended lives in the events only."""
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
+from domain.catalogue import ChannelName
 from domain.events import MessageRequested, MessageSending
 
+# What becomes of a message in the end, and what is known of one that an enrolment asked for.
+MessageEnd = Literal["accepted", "rejected", "unknown", "suppressed"]
+StepOutcome = Literal["accepted", "rejected", "unknown", "suppressed", "deferred"]
 _DEFERRED = "message:"
 # The rule by which a message is put off while its journey is paused.
 PAUSED = "paused"
@@ -37,6 +42,11 @@ class Message(Struct, frozen=True, gc=False):
     sending: MessageSending | None = None
     sending_version: int = 0
     sending_at: datetime | None = None
+
+
+def ended_as(end: str, request: MessageRequested, channel: ChannelName) -> str:
+    """What a message that ended so is counted under; none of its parts has a stroke in it."""
+    return f"{end}/{request.purpose}/{channel}/{request.journey}/{request.template}"
 
 
 def deferral_timer(message: str) -> str:

@@ -1,7 +1,9 @@
-"""Everything that is wrong with the conditions of a journey beyond their shape."""
+"""Everything that is wrong with conditions beyond their shape, in a journey or by themselves."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
+
+from msgspec import Struct
 
 from domain.catalogue import FACTS, fact_type
 from journeys.definition import (
@@ -17,16 +19,40 @@ from journeys.definition import (
     Entered,
     EnterOnSegment,
     EntryValue,
+    FactCount,
     Holds,
     InSegment,
     Journey,
+    MessageCount,
     Not,
     Profile,
     Segment,
+    Send,
+    Step,
+    StepOutcomeIs,
     entry_values,
+    followers,
     values_inside,
+    waits,
 )
 from journeys.problem import Path, Problem
+
+# A number is always known, so these may do without bounds: at least one.
+_NUMBERS = Holds | FactCount | MessageCount
+
+
+class Around(Struct, frozen=True):
+    """What a condition may refer to where it stands; None where it is not known and not looked at.
+
+    ``values`` are the entry's, None outside of journeys; ``outcomes`` the steps of whose message something
+    may be known.
+    """
+
+    journeys: Collection[str] | None
+    templates: Collection[str] | None
+    segments: Mapping[str, Segment] | None = None
+    values: Collection[str] | None = None
+    outcomes: Collection[str] = ()
 
 
 def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
@@ -47,48 +73,89 @@ def conditions(journey: Journey) -> Iterator[tuple[Path, Condition]]:
 
 
 def of_conditions(
-    journey: Journey, journeys: Collection[str] | None, segments: Mapping[str, Segment] | None
+    journey: Journey,
+    journeys: Collection[str] | None,
+    templates: Collection[str] | None,
+    segments: Mapping[str, Segment] | None,
 ) -> Iterator[Problem]:
     values = values_inside(journey)
     named = None if journeys is None else {*journeys, journey.journey}
-    # Whom a goal counts for may have left, or may never have been let in.
-    goals = [(path, tree) for path, tree in conditions(journey) if path[0] == "goal"]
-    others = [(path, tree) for path, tree in conditions(journey) if path[0] != "goal"]
-    entry = entry_values(journey.enter)
-    yield from of_trees(others, values=values, journeys=named, segments=segments)
-    yield from of_trees(goals, values=entry, journeys=named, segments=segments)
+    for path, tree in conditions(journey):
+        # Whom a goal counts for may have left, or may never have been let in.
+        known = entry_values(journey.enter) if path[0] == "goal" else values
+        outcomes = _outcomes_known(journey, path)
+        yield from of_condition(tree, path, Around(named, templates, segments, known, outcomes))
 
 
-def of_trees(
-    trees: Iterable[tuple[Path, Condition]],
-    *,
-    values: Collection[str] | None,
-    journeys: Collection[str] | None,
-    segments: Mapping[str, Segment] | None,
-) -> Iterator[Problem]:
-    """What is wrong with these conditions; None for names that are not known, and are not looked at."""
-    for whole, tree in trees:
-        for path, condition in with_parts(tree, whole):
-            match condition:
-                case All(of=()) | Any(of=()):
-                    yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
-                case EntryValue(name=name) if values is not None and name not in values:
-                    told = {"found": name, "expected": ", ".join(values)}
-                    yield Problem("journey.unknown_value", (*path, "name"), told)
-                case DaysSince(fact=fact):
-                    yield from of_fact(fact, (*path, "fact"))
-                case Entered(journey=name) if journeys is not None and name not in journeys:
-                    told = {"found": name, "expected": ", ".join(sorted(journeys))}
-                    yield Problem("journey.unknown_journey", (*path, "journey"), told)
-                case InSegment() if segments is not None:
-                    yield from of_segment(condition, path, segments)
-                case _:
-                    pass
-            yield from _of_bounds(condition, path)
+def of_condition(tree: Condition, whole: Path, around: Around) -> Iterator[Problem]:
+    """All that is wrong with one condition, which stands at ``whole``."""
+    for path, condition in with_parts(tree, whole):
+        match condition:
+            case All(of=()) | Any(of=()):
+                yield Problem("journey.no_parts", (*path, "of"), {"condition": _tag(condition)})
+            case EntryValue() | StepOutcomeIs() if around.values is None:
+                yield Problem("condition.inside_only", path, {"condition": _tag(condition)})
+            case EntryValue(name=name):
+                yield from _unknown("value", name, around.values, (*path, "name"))
+            case StepOutcomeIs(step=name):
+                yield from _unknown("outcome", name, around.outcomes, (*path, "step"))
+            case DaysSince(fact=fact) | FactCount(fact=fact):
+                yield from of_fact(fact, (*path, "fact"))
+            case Entered(journey=name):
+                yield from _unknown("journey", name, around.journeys, (*path, "journey"))
+            case InSegment() if around.segments is not None:
+                yield from of_segment(condition, path, around.segments)
+            case MessageCount(journey=journey, template=template):
+                yield from _unknown("journey", journey, around.journeys, (*path, "journey"))
+                yield from _unknown("template", template, around.templates, (*path, "template"))
+            case _:
+                pass
+        yield from _of_bounds(condition, path)
+
+
+def _unknown(what: str, found: str | None, known: Collection[str] | None, path: Path) -> Iterator[Problem]:
+    if found is not None and known is not None and found not in known:
+        expected = ", ".join(known if what == "value" else sorted(known))
+        yield Problem(f"journey.unknown_{what}", path, {"found": found, "expected": expected or "-"})
+
+
+def _outcomes_known(journey: Journey, path: Path) -> list[str]:
+    """The steps that send, of whose message something may be known where a condition stands.
+
+    In a step there must be a wait between, of which the step itself may be one; in an exit any may be.
+    """
+    sending = [step.step for step in journey.steps if isinstance(step, Send)]
+    match path:
+        case ("enter" | "goal", *_):
+            return []
+        case ("steps", int(index), *_):
+            ways, at = {step.step: step for step in journey.steps}, journey.steps[index]
+            return [name for name in sending if _waits_between(ways, name, at)]
+        case _:
+            return sending
+
+
+def _waits_between(ways: Mapping[str, Step], sending: str, at: Step) -> bool:
+    passed = _after(ways, sending)
+    if waits(at):
+        return at.step in passed
+    return any(at.step in _after(ways, name) for name in passed if waits(ways[name]))
+
+
+def _after(ways: Mapping[str, Step], start: str) -> set[str]:
+    """The steps that may come after this one."""
+    reached: set[str] = set()
+    ahead = list(followers(ways[start]))
+    while ahead:
+        name = ahead.pop()
+        if name in ways and name not in reached:
+            reached.add(name)
+            ahead.extend(followers(ways[name]))
+    return reached
 
 
 def with_parts(condition: Condition, path: Path) -> Iterator[tuple[Path, Condition]]:
-    """The condition and all in it, each with its place."""
+    """The condition and all that stand in it, each with its place."""
     yield path, condition
     match condition:
         case All(of=parts) | Any(of=parts):
@@ -137,10 +204,11 @@ def _of_bounds(condition: Condition, path: Path) -> Iterator[Problem]:
             yield Problem("journey.no_bounds", path, told)
         if texts:
             return
-    if not isinstance(condition, EntryValue | Profile | Attribute | Holds | DaysSince | Assets):
+    if not isinstance(condition, EntryValue | Profile | Attribute | DaysSince | Assets | _NUMBERS):
         return
     least, most = condition.at_least, condition.at_most
-    if least is None and most is None and not isinstance(condition, Attribute | EntryValue | Profile | Holds):
+    unbounded = least is None and most is None
+    if unbounded and not isinstance(condition, Attribute | EntryValue | Profile | _NUMBERS):
         told = {"condition": _tag(condition), "expected": "at_least, at_most"}
         yield Problem("journey.no_bounds", path, told)
     if least is not None and most is not None and Decimal(least) > Decimal(most):

@@ -5,6 +5,7 @@ The moment is the customer's own clock. What is not known makes a condition fals
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -13,10 +14,11 @@ from typing import assert_never
 from msgspec.structs import astuple
 
 from domain.assets import assets_by_month, latest_assets
-from domain.clock import full_years, local_day
+from domain.clock import day_number, full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
 from domain.events import Value, Values
+from domain.tally import Tally, count_since
 from journeys.definition import (
     TEXT_ATTRIBUTES,
     All,
@@ -30,24 +32,37 @@ from journeys.definition import (
     DaysSince,
     Entered,
     EntryValue,
+    FactCount,
     Holds,
     InSegment,
+    MessageCount,
     Not,
     Profile,
+    StepOutcomeIs,
 )
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_NO_OUTCOMES: Mapping[str, str] = {}
 
 
-def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
-    """Whether the condition is true of the customer and the values that the enrolment was entered with."""
+def holds(
+    condition: Condition,
+    customer: Customer,
+    *,
+    entry: Values,
+    outcomes: Mapping[str, str] = _NO_OUTCOMES,
+) -> bool:
+    """Whether the condition is true of the customer and the values that the enrolment was entered with.
+
+    ``outcomes`` are those of the enrolment's steps (``Enrolment.outcomes``); where there is none yet, none.
+    """
     match condition:
         case All(of=parts):
-            return all(holds(part, customer, entry=entry) for part in parts)
+            return all(holds(part, customer, entry=entry, outcomes=outcomes) for part in parts)
         case Any(of=parts):
-            return any(holds(part, customer, entry=entry) for part in parts)
+            return any(holds(part, customer, entry=entry, outcomes=outcomes) for part in parts)
         case Not(of=part):
-            return not holds(part, customer, entry=entry)
+            return not holds(part, customer, entry=entry, outcomes=outcomes)
         case EntryValue(name=name):
             return _fits(entry.get(name), condition)
         case Profile(name=name):
@@ -79,6 +94,13 @@ def holds(condition: Condition, customer: Customer, *, entry: Values) -> bool:
         case InSegment(segment=segment, classes=classes):
             found = customer.segments.get(segment)
             return found is not None and (classes is None or found in classes)
+        case FactCount(fact=fact):
+            return _counted(condition, [customer.fact_days.get(fact)], customer)
+        case MessageCount():
+            days = customer.message_days
+            return _counted(condition, [days[name] for name in days if counts(condition, name)], customer)
+        case StepOutcomeIs(step=step, is_one_of=ends):
+            return outcomes.get(step) in ends
         case _:
             assert_never(condition)
 
@@ -125,6 +147,29 @@ def measured(leaf: Condition, customer: Customer) -> tuple[str, Value]:
             return label, holds(leaf, customer, entry={})
 
 
+def counts(condition: MessageCount, name: str) -> bool:
+    """Whether messages that are counted under this name (``message.ended_as``) are those that are meant."""
+    end, *parts = name.split("/")
+    wanted = (condition.purpose, condition.channel, condition.journey, condition.template)
+    return end in condition.ended and all(
+        want is None or want == part for want, part in zip(wanted, parts, strict=True)
+    )
+
+
+def number_bounds(condition: Holds | FactCount | MessageCount) -> tuple[int | None, int | None]:
+    """The bounds of a number that is always known: without any, it is at least one."""
+    unbounded = condition.at_least is None and condition.at_most is None
+    return (1 if unbounded else condition.at_least), condition.at_most
+
+
+def _counted(
+    condition: FactCount | MessageCount, tallies: Sequence[Tally | None], customer: Customer
+) -> bool:
+    first = day_number(customer.clock_at, customer.zone) - condition.in_days + 1
+    number = sum(count_since(tally, first) for tally in tallies)
+    return _between(number, *number_bounds(condition))
+
+
 def _between(value: float | Decimal, least: float | Decimal | None, most: float | Decimal | None) -> bool:
     return (least is None or value >= least) and (most is None or value <= most)
 
@@ -161,8 +206,7 @@ def _risk_level(customer: Customer) -> int | None:
 
 def _holds(condition: Holds, customer: Customer) -> bool:
     number = _number_held(condition, customer)
-    unbounded = condition.at_least is None and condition.at_most is None
-    return _between(number, 1 if unbounded else condition.at_least, condition.at_most)
+    return _between(number, *number_bounds(condition))
 
 
 def _number_held(condition: Holds, customer: Customer) -> int:

@@ -5,7 +5,7 @@ from domain import events
 from domain.enrolment import work_id
 from domain.events import Values
 from journeys.conditions import holds
-from journeys.definition import Approval, Await, Delay, Journey, Step, Wait, WaitUntil, Webhook
+from journeys.definition import Approval, Await, Condition, Delay, Journey, Step, Wait, WaitUntil, Webhook
 from journeys.goals import is_goal
 from journeys.leaving import leave
 from journeys.turn import Told, Turn, values_of
@@ -75,7 +75,7 @@ def _taken_out(turn: Turn, enrolment: str, journey: Journey, told: Told) -> bool
     for way in journey.exits:
         if way.fact != told.kind:
             continue
-        if way.when is None or holds(way.when, turn.customer, entry=entry):
+        if way.when is None or _holds(way.when, turn, enrolment):
             leave(turn, enrolment, reason="exit", way=way.exit)
             return True
     return False
@@ -98,8 +98,13 @@ def _is_meant(turn: Turn, enrolment: str, step: Await, fact: facts.Fact) -> bool
 
 
 def _agrees(turn: Turn, enrolment: str, step: Await, values: Values) -> bool:
-    entry = turn.customer.enrolments[enrolment].entry | values
-    return step.when is None or holds(step.when, turn.customer, entry=entry)
+    return step.when is None or _holds(step.when, turn, enrolment, values)
+
+
+def _holds(condition: Condition, turn: Turn, enrolment: str, values: Values = _NONE) -> bool:
+    """Whether it is true of the customer inside the enrolment, which ``values`` are just coming to."""
+    state = turn.customer.enrolments[enrolment]
+    return holds(condition, turn.customer, entry=state.entry | values, outcomes=state.outcomes)
 
 
 def _end_wait(
@@ -118,9 +123,8 @@ def _end_wait(
 
 def carry_on(turn: Turn, enrolment: str, journey: Journey, at: str, *, cause: int) -> None:
     """After a wait: the exits that need no fact are looked at, then the steps go on."""
-    entry = turn.customer.enrolments[enrolment].entry
     for way in journey.exits:
-        if way.fact is None and way.when is not None and holds(way.when, turn.customer, entry=entry):
+        if way.fact is None and way.when is not None and _holds(way.when, turn, enrolment):
             leave(turn, enrolment, reason="exit", way=way.exit, cause=cause)
             return
     advance(turn, enrolment, journey, at, cause=cause)

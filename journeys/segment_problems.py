@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from journeys.condition_problems import conditions, of_trees, with_parts
-from journeys.definition import Condition, EnterOnSegment, EntryValue, InSegment, Journey, Segment
+from journeys.condition_problems import Around, conditions, of_condition, with_parts
+from journeys.definition import Condition, EnterOnSegment, InSegment, Journey, MessageCount, Segment
 from journeys.problem import Path, Problem
 from journeys.sensitivity import segments_asked
 
@@ -23,8 +23,12 @@ def problems(
     trees = list(_trees(segment))
     found = [
         *_of_names(segment),
-        *of_trees(trees, values=None, journeys=journeys, segments=together),
-        *_of_entries(trees),
+        *(
+            problem
+            for path, tree in trees
+            for problem in of_condition(tree, path, Around(journeys, None, together))
+        ),
+        *_of_messages(trees),
         *_of_circles(segment, trees, together),
         *_of_users(segment, together, users),
     ]
@@ -44,11 +48,11 @@ def _of_names(segment: Segment) -> Iterator[Problem]:
         seen.add(part.name)
 
 
-def _of_entries(trees: Iterable[tuple[Path, Condition]]) -> Iterator[Problem]:
+def _of_messages(trees: Iterable[tuple[Path, Condition]]) -> Iterator[Problem]:
     for whole, tree in trees:
         for path, condition in with_parts(tree, whole):
-            if isinstance(condition, EntryValue):
-                yield Problem("segment.entry_value", (*path, "name"), {"found": condition.name})
+            if isinstance(condition, MessageCount):
+                yield Problem("segment.not_kept", path, {"condition": "message_count"})
 
 
 def _of_circles(

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from domain.clock import at_local, in_year, local_day
 from domain.customer import Customer
+from domain.tally import by_day
 from journeys.definition import (
     All,
     Any,
@@ -22,10 +23,13 @@ from journeys.definition import (
     DaysSince,
     Entered,
     EntryValue,
+    FactCount,
     Holds,
     InSegment,
+    MessageCount,
     Not,
     Profile,
+    StepOutcomeIs,
 )
 
 PERSON = frozenset({"customer.registered/1", "customer.changed/1"})
@@ -124,7 +128,7 @@ def _heard_by_leaf(leaf: Condition) -> frozenset[str]:
             return PERSON | _CONTRACTS
         case Consented():
             return _CONSENTS
-        case DaysSince(fact=fact):
+        case DaysSince(fact=fact) | FactCount(fact=fact):
             return PERSON | {fact}
         case Entered():
             return PERSON | _ENTRIES
@@ -132,7 +136,8 @@ def _heard_by_leaf(leaf: Condition) -> frozenset[str]:
             return _HOLDS
         case Profile():
             return _NOTED
-        case EntryValue() | InSegment():
+        case EntryValue() | InSegment() | MessageCount() | StepOutcomeIs():
+            # Segments may not ask for messages nor for a passage; other segments are looked at by themselves.
             return _NOTHING
         case All() | Any() | Not():
             raise AssertionError("a leaf has no parts")
@@ -147,7 +152,7 @@ def _can_turn(leaf: Condition) -> bool:
         case Attribute(name=name):
             return name in ("age", "risk_level")
         case _:
-            return isinstance(leaf, DaysSince)
+            return isinstance(leaf, DaysSince | FactCount)
 
 
 def _turns(leaf: Condition, customer: Customer) -> Iterable[date]:
@@ -157,6 +162,10 @@ def _turns(leaf: Condition, customer: Customer) -> Iterable[date]:
         case DaysSince(fact=fact, at_least=least, at_most=most):
             at = customer.last_at.get(fact)
             return [] if at is None else _later(local_day(at, zone), least, _after(most))
+        case FactCount(fact=fact, in_days=days):
+            tally = customer.fact_days.get(fact)
+            counted = [] if tally is None else by_day(tally)
+            return [later for day in counted for later in _later(day, days)]
         case Entered(journey=journey, within_days=int(days)):
             last = customer.entered.get(journey)
             return [] if last is None else _later(local_day(last.at, zone), days + 1)

@@ -49,7 +49,7 @@ def problems(
         *of_ways(journey),
         *of_steps(journey, journeys),
         *_of_splits(journey),
-        *of_conditions(journey, journeys, segments),
+        *of_conditions(journey, journeys, templates, segments),
         *_of_segments(journey, segments),
         *_of_templates(journey, templates),
     ]

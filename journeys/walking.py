@@ -173,9 +173,14 @@ def _after_days(turn: Turn, step: Task) -> datetime:
 
 
 def _choose(turn: Turn, enrolment: str, step: Branch, *, cause: int) -> str:
-    entry = turn.customer.enrolments[enrolment].entry
+    state = turn.customer.enrolments[enrolment]
+    entry = state.entry
     chosen = next(
-        (case.next for case in step.cases if holds(case.when, turn.customer, entry=entry)),
+        (
+            case.next
+            for case in step.cases
+            if holds(case.when, turn.customer, entry=entry, outcomes=state.outcomes)
+        ),
         step.otherwise,
     )
     taken = events.BranchTaken(enrolment=enrolment, step=step.step, next=chosen, values=entry)

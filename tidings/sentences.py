@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
+from journeys.conditions import number_bounds
 from journeys.definition import (
     TEXT_ATTRIBUTES,
     All,
@@ -16,11 +17,14 @@ from journeys.definition import (
     DaysSince,
     Entered,
     EntryValue,
+    FactCount,
     Goal,
     Holds,
     InSegment,
+    MessageCount,
     Not,
     Profile,
+    StepOutcomeIs,
 )
 from tidings.wording import Wording
 
@@ -56,6 +60,8 @@ def _clause(condition: Condition, wording: Wording, *, negated: bool, nested: bo
             return wording.tell("condition.brackets", {"parts": joined}) if nested else joined
         case Holds():
             return _holds(condition, wording, negated=negated)
+        case FactCount() | MessageCount():
+            return _number_of(condition, wording, negated=negated)
         case _:
             name, values = _leaf(condition, wording)
             return wording.tell(_code(name, negated=negated), values)
@@ -71,7 +77,8 @@ def _leaf(
     | Assets
     | CareHeld
     | Profile
-    | InSegment,
+    | InSegment
+    | StepOutcomeIs,
     wording: Wording,
 ) -> tuple[str, dict[str, object]]:
     """The code of a condition without parts, and the values of its sentence."""
@@ -105,6 +112,8 @@ def _leaf(
         case InSegment(segment=segment, classes=classes):
             told = listed(classes or (), "or_value", wording)
             return "in_segment.classes", {"segment": segment, "classes": told}
+        case StepOutcomeIs(step=step, is_one_of=ends):
+            return "step_outcome", {"step": step, "ended": either("ended", ends, wording)}
         case _:
             assert_never(condition)
 
@@ -119,14 +128,7 @@ def _value(condition: EntryValue | Profile, wording: Wording) -> tuple[str, dict
 
 
 def _holds(condition: Holds, wording: Wording, *, negated: bool) -> str:
-    """How many contracts: a number is always known, so the opposite of one bound is the other one."""
-    least, most = condition.at_least, condition.at_most
-    if least is None and most is None:
-        least = 1
-    if negated and least is not None and least > 0 and most is None:
-        most, least, negated = least - 1, None, False
-    elif negated and least is None and most is not None:
-        least, most, negated = most + 1, None, False
+    least, most, negated = _numbered(condition, negated=negated)
     number = (
         wording.tell("count.contract.none")
         if most == 0 and not least
@@ -138,6 +140,50 @@ def _holds(condition: Holds, wording: Wording, *, negated: bool) -> str:
         name = "holds.within"
         values["days"] = counted(condition.matures_within_days, "day", wording)
     return wording.tell(_code(name, negated=negated), values)
+
+
+def _number_of(condition: FactCount | MessageCount, wording: Wording, *, negated: bool) -> str:
+    """How often something happened of late, or how many messages ended so."""
+    least, most, negated = _numbered(condition, negated=negated)
+    values: dict[str, object] = {"days": counted(condition.in_days, "day", wording)}
+    if isinstance(condition, FactCount):
+        name, unit = "fact_count", "time"
+        values["fact"] = condition.fact
+    else:
+        name, unit = "message_count", "message"
+        values["which"] = _which(condition, wording)
+        values["ended"] = either("ended", condition.ended, wording)
+    if most == 0 and not least and not negated:
+        return wording.tell(f"condition.{name}.none", values)
+    values["number"] = _bounds(least, most, wording, unit=unit)
+    return wording.tell(_code(name, negated=negated), values)
+
+
+def _numbered(
+    condition: Holds | FactCount | MessageCount, *, negated: bool
+) -> tuple[int | None, int | None, bool]:
+    """Bounds, and whether they are still to be negated.
+
+    A number is always known, so the opposite of one bound is the other one.
+    """
+    least, most = number_bounds(condition)
+    if negated and least is not None and least > 0 and most is None:
+        return None, least - 1, False
+    if negated and least is None and most is not None:
+        return most + 1, None, False
+    return least, most, negated
+
+
+def _which(condition: MessageCount, wording: Wording) -> str:
+    """The messages that are meant, in brackets; nothing where all are."""
+    named = {
+        "purpose": condition.purpose and wording.tell(f"purpose.{condition.purpose}"),
+        "channel": condition.channel and wording.tell(f"channel.{condition.channel}"),
+        "journey": condition.journey,
+        "template": condition.template,
+    }
+    parts = [wording.tell(f"which.{what}", {"name": name}) for what, name in named.items() if name]
+    return wording.tell("which", {"parts": wording.tell("list.comma").join(parts)}) if parts else ""
 
 
 def _code(name: str, *, negated: bool) -> str:

@@ -5,11 +5,15 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from domain.catalogue import ChannelName, HoldingKind, HoldReason, Purpose, Text
+from domain.message import MessageEnd, StepOutcome
+from domain.tally import DAYS_COUNTED
 from journeys.definition.words import Amount, Days, Name
 
 AttributeName = Literal["language", "region", "zone", "risk_level", "age"]
 # These are texts and compared with ``one_of``; the others are numbers and lie in bounds.
 TEXT_ATTRIBUTES = ("language", "region", "zone")
+Number = Annotated[int, Meta(ge=0, le=1000)]
+DaysCounted = Annotated[int, Meta(ge=1, le=DAYS_COUNTED)]
 
 
 class _Condition(
@@ -84,8 +88,8 @@ class Holds(_Condition, tag="holds", frozen=True, kw_only=True):
     """
 
     kinds: Annotated[tuple[HoldingKind, ...], Meta(min_length=1)]
-    at_least: Annotated[int, Meta(ge=0, le=1000)] | None = None
-    at_most: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
     matures_within_days: Days | None = None
 
 
@@ -165,6 +169,51 @@ class InSegment(_Condition, tag="in_segment", frozen=True, kw_only=True):
     classes: Annotated[tuple[Name, ...], Meta(min_length=1)] | None = None
 
 
+class FactCount(_Condition, tag="fact_count", frozen=True, kw_only=True):
+    """The number of such facts in the last ``in_days`` days lies in the bounds (both included).
+
+    Without bounds it is at least one. Today is the last of these days: 1 means today alone. Each fact counts
+    on the day of its business time that the customer's calendar showed when it was told; a change of zone
+    later moves none. Of whom no such fact was told the number is 0.
+    """
+
+    fact: str
+    at_least: Number | None = None
+    at_most: Number | None = None
+    in_days: DaysCounted
+
+
+class MessageCount(_Condition, tag="message_count", frozen=True, kw_only=True):
+    """The number of messages that ended in one of these ways in the last ``in_days`` days lies in the bounds.
+
+    Without bounds it is at least one. ``accepted``: the provider took it; ``unknown``: whether it did cannot
+    be told; ``rejected``: it refused; ``suppressed``: the policy forbade it. What is put off or on its way
+    has not ended. Only messages of the given ``journey`` (any version), ``template`` (any version),
+    ``channel`` and ``purpose`` count; what is not given is not looked at. A message counts on the day of the
+    customer's calendar on which it ended, and today is the last day. Who got none has 0.
+    """
+
+    ended: Annotated[tuple[MessageEnd, ...], Meta(min_length=1)]
+    journey: Name | None = None
+    template: Name | None = None
+    channel: ChannelName | None = None
+    purpose: Purpose | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    in_days: DaysCounted
+
+
+class StepOutcomeIs(_Condition, tag="step_outcome", frozen=True, kw_only=True):
+    """What became of the message that ``step`` of this very enrolment asked for, when it last did.
+
+    ``deferred``: the policy has put it off, and it still waits. The others as in ``message_count``. False
+    where the step was not come to. Only in branches, after the step and at least one wait.
+    """
+
+    step: Name
+    is_one_of: Annotated[tuple[StepOutcome, ...], Meta(min_length=1)]
+
+
 Condition = (
     All
     | Any
@@ -180,4 +229,7 @@ Condition = (
     | CareHeld
     | Profile
     | InSegment
+    | FactCount
+    | MessageCount
+    | StepOutcomeIs
 )

@@ -175,7 +175,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place(
         (10, 28, "journey.unknown_segment"),
         (11, 67, "journey.unknown_class"),
         (12, 28, "segment.circle"),
-        (13, 29, "segment.entry_value"),
+        (13, 11, "condition.inside_only"),
         (14, 28, "journey.unknown_fact"),
         (15, 5, "segment.class_twice"),
         (17, 21, "journey.no_bounds"),

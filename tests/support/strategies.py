@@ -10,10 +10,13 @@ from msgspec.structs import replace
 
 from domain import catalogue as facts
 from domain.catalogue import ChannelName, Envelope, Fact, HoldingKind, Purpose
+from domain.clock import day_number
 from domain.customer import Customer
 from domain.events import KIND_OF, EnrolmentStarted, Event
 from domain.fold import evolve
 from domain.lunar import Festival
+from domain.message import MessageEnd, StepOutcome
+from domain.tally import Tally, one_more
 from journeys.definition import (
     All,
     Assets,
@@ -37,15 +40,18 @@ from journeys.definition import (
     EnterOnSilence,
     EnterYearly,
     EntryValue,
+    FactCount,
     Holds,
     InSegment,
     Journey,
+    MessageCount,
     Moved,
     Not,
     Profile,
     Segment,
     SegmentClass,
     Send,
+    StepOutcomeIs,
     Wait,
 )
 from journeys.definition import Any as AnyOf
@@ -177,6 +183,11 @@ def _bounded(kind: type[Any], numbers: st.SearchStrategy[Any], **given: Any) -> 
     return st.builds(kind, **given, at_least=bounds, at_most=bounds)
 
 
+def _some(names: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    return st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
+
+
+_COUNTED_DAYS = st.integers(1, 366)
 _DAYS = st.none() | st.integers(0, 3660)
 _FACTS = st.sampled_from(sorted(facts.FACTS)) | st.just("x.own/1")
 _NAMES = st.sampled_from(["birthday", "win-back", "offers"])
@@ -216,6 +227,18 @@ leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
         segment=st.sampled_from(["made-0", "made-1"]),
         classes=st.none() | st.sampled_from([("one",), ("two", "three")]),
     ),
+    FactCount: _bounded(FactCount, st.integers(0, 4), fact=_FACTS, in_days=_COUNTED_DAYS),
+    MessageCount: _bounded(
+        MessageCount,
+        st.integers(0, 3),
+        ended=_some(get_args(MessageEnd)),
+        journey=st.none() | _NAMES,
+        template=st.none() | st.just("birthday"),
+        channel=st.none() | st.sampled_from(get_args(ChannelName)),
+        purpose=st.none() | st.sampled_from(get_args(Purpose)),
+        in_days=_COUNTED_DAYS,
+    ),
+    StepOutcomeIs: st.builds(StepOutcomeIs, step=_NAMES, is_one_of=_some(get_args(StepOutcome))),
 }
 
 
@@ -384,5 +407,21 @@ def customers(draw: st.DrawFn) -> Customer:
         body = EnrolmentStarted(enrolment=journey, journey=journey, version=1, key="k", entry={})
         at = customer.clock_at
         customer = evolve(customer, Event(customer.version + 1, KIND_OF[EnrolmentStarted], at, at, 1, body))
-    years = draw(st.integers(0, 100))
-    return replace(customer, clock_at=customer.clock_at + timedelta(days=365 * years))
+    days = draw(st.integers(0, 400) | st.integers(0, 100).map(lambda years: 365 * years))
+    return replace(
+        customer,
+        clock_at=customer.clock_at + timedelta(days=days),
+        message_days=draw(_message_days(day_number(customer.clock_at, customer.zone))),
+    )
+
+
+@st.composite
+def _message_days(draw: st.DrawFn, today: int) -> dict[str, Tally]:
+    """Messages that ended in one way or another in the year before a day (``date.toordinal``)."""
+    told: dict[str, Tally] = {}
+    ways = (MessageEnd, Purpose, ChannelName)
+    for back in draw(st.lists(st.integers(0, 380), max_size=4)):
+        parts = [draw(st.sampled_from(get_args(way))) for way in ways]
+        key = "/".join([*parts, draw(_NAMES), draw(_NAMES)])
+        told[key] = one_more(told.get(key), today - back)
+    return told

@@ -9,7 +9,9 @@ from msgspec import to_builtins
 from audit.replay import Replayed, replay
 from audit.why import telling
 from domain.consent import Word
+from domain.customer import Customer
 from domain.errors import NotFound
+from domain.tally import by_day
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
 
@@ -32,10 +34,18 @@ def command(terminal: Terminal, customer: str, as_of: datetime | None, archive: 
             "customer": customer,
             "as_of": as_of,
             "events": [to_builtins(event) for event in replayed.history],
-            "state": to_builtins(replayed.customer),
+            "state": _state(replayed.customer),
         }
     )
     _show(terminal, replayed)
+
+
+def _state(customer: Customer) -> dict[str, object]:
+    """The state with its counts by day written out."""
+    told: dict[str, object] = to_builtins(customer)
+    for name, tallies in (("fact_days", customer.fact_days), ("message_days", customer.message_days)):
+        told[name] = {kind: to_builtins(by_day(tally)) for kind, tally in tallies.items()}
+    return told
 
 
 def _show(terminal: Terminal, replayed: Replayed) -> None:

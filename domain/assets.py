@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from operator import attrgetter
 
 from msgspec import Struct
@@ -61,6 +62,30 @@ def latest_assets(balances: Balances) -> Decimal | None:
     """Assets as of the latest month: the first of ``assets_by_month``; None where there is no balance."""
     accounts = [ends[-1].amount for ends in _in_one_currency(balances) if ends]
     return sum(accounts, _NOTHING) if accounts else None
+
+
+def outgrew(before: Decimal, after: Decimal, percent: int) -> bool:
+    """Whether assets grew by more than so many per cent of what they were before."""
+    return after > before * (Decimal(100 + percent) / 100)
+
+
+def growth(balances: Balances, *, most: int) -> list[int]:
+    """For 1, 2 ... of the latest months: by more than how many whole per cent assets grew in each of them.
+
+    It ends with the first month without one before it, or that did not grow from something positive.
+    Per cent are counted up to ``most``.
+    """
+    told: list[int] = []
+    for (month, after), (month_before, before) in pairwise(assets_by_month(balances)):
+        if month != month_before + 1 or before <= 0 or not outgrew(before, after, 0):
+            break
+        percent = most
+        if not outgrew(before, after, most):
+            percent = int(after / before * 100) - 99
+            while not outgrew(before, after, percent):
+                percent -= 1
+        told.append(min([percent, *told[-1:]]))
+    return told
 
 
 def _in_one_currency(balances: Balances) -> list[tuple[MonthEnd, ...]]:

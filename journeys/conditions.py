@@ -13,7 +13,7 @@ from typing import assert_never
 
 from msgspec.structs import astuple
 
-from domain.assets import assets_by_month, latest_assets
+from domain.assets import assets_by_month, latest_assets, outgrew
 from domain.clock import day_number, full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
@@ -108,14 +108,23 @@ def holds(
 def _fits(value: Value, condition: EntryValue | Profile) -> bool:
     """Whether the value is of the sort that is asked for, and one of those that are."""
     if condition.one_of is not None:
-        told = str(value).lower() if isinstance(value, bool) else value
-        return told in condition.one_of
+        return text_of(value) in condition.one_of
+    number = number_of(value)
+    return number is not None and _between(number, condition.at_least, condition.at_most)
+
+
+def text_of(value: Value) -> str | None:
+    """What the value is as a text; None for a number or nothing."""
+    told = str(value).lower() if isinstance(value, bool) else value
+    return told if isinstance(told, str) else None
+
+
+def number_of(value: Value) -> int | float | Decimal | None:
+    """What the value is as a number; None for what is none."""
     # In Python a yes is a number, too; amounts are kept as texts, so that none is rounded.
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        return _between(Decimal(value), condition.at_least, condition.at_most)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return _between(value, condition.at_least, condition.at_most)
+    if isinstance(value, str):
+        return Decimal(value) if _DECIMAL.fullmatch(value) else None
+    return None if isinstance(value, bool) else value
 
 
 def measured(leaf: Condition, customer: Customer) -> tuple[str, Value]:
@@ -222,12 +231,11 @@ def _number_held(condition: Holds, customer: Customer) -> int:
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:
-    factor = Decimal(100 + condition.over_percent) / 100
     months = islice(assets_by_month(customer.balances), condition.months + 1)
     compared, earliest = 0, Decimal(0)
     # From the latest month back: the first pair that does not fit spares adding up the others.
     for (month, assets), (month_before, assets_before) in pairwise(months):
-        if month != month_before + 1 or assets <= assets_before * factor:
+        if month != month_before + 1 or not outgrew(assets_before, assets, condition.over_percent):
             return False
         compared, earliest = compared + 1, assets_before
     return compared == condition.months and earliest > 0

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     CursorResult,
     Integer,
@@ -22,8 +23,13 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    cast,
+    collate,
+    func,
+    select,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Sequence[object]
@@ -173,6 +179,28 @@ def delete(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
         _execute_in_partition(connection, _delete_arrays(table), keys)
     else:
         _execute_many(connection, _delete_values(table), keys)
+
+
+def counted_from(connection: Connection, days: Column[Any], first: ColumnElement[int]) -> ColumnElement[int]:
+    """The sum of a JSON text's values, ``{"<number>": value}``, whose numbers are not below ``first``."""
+    each = func.jsonb_each_text(cast(days, JSONB)) if is_postgresql(connection) else func.json_each(days)
+    told = each.table_valued("key", "value")
+    number = func.coalesce(func.sum(cast(told.c.value, Integer)), 0)
+    counting = select(number).select_from(told).where(cast(told.c.key, Integer) >= first)
+    # Everything but the text's own parts belongs to the row that is looked at.
+    return counting.correlate_except(told).scalar_subquery()
+
+
+def scanning(connection: Connection) -> None:
+    """Let PostgreSQL read whole tables for the rest of the transaction; SQLite knows by itself when to."""
+    if is_postgresql(connection):
+        for way in ("seqscan", "bitmapscan", "hashjoin"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = on")
+
+
+def by_code_point(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column as texts are ordered in Python, whatever the database's own order of letters."""
+    return collate(column, "C" if is_postgresql(connection) else "BINARY")
 
 
 def lock(connection: Connection, key: int) -> None:

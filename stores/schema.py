@@ -208,6 +208,42 @@ enrolments = _table(
     _text("sent"),
     _number("since"),
 )
+# Who customers are, for audiences: ``stores/profiles.py`` says what each column holds.
+profiles = _table(
+    "profiles",
+    _key("partition", Integer),
+    _key("stream"),
+    _number("version"),
+    _number("active"),
+    _text("zone"),
+    _text("language"),
+    _text("region"),
+    Column("born", BigInteger, nullable=True),
+    Column("risk_level", BigInteger, nullable=True),
+    Column("risk_until", BigInteger, nullable=True),
+    _text("assets_floor", nullable=True),
+    _text("assets_ceiling", nullable=True),
+)
+traits = _table(
+    "traits",
+    _key("partition", Integer),
+    _key("stream"),
+    _key("trait", Text),
+    _key("name", Text),
+    Column("day", BigInteger, nullable=True),
+    _number("number"),
+)
+tallies = _table(
+    "tallies",
+    _key("partition", Integer),
+    _key("stream"),
+    _key("tally", Text),
+    _key("name", Text),
+    _number("oldest"),
+    _number("newest"),
+    _number("total"),
+    _text("days"),
+)
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(
     "tracking", _key("partition", Integer), _key("application", Text), _number("notification_id")

@@ -15,6 +15,7 @@ from stores.archive.history import ArchivedHistory, Faults
 from stores.archive.joined import JoinedHistory
 from stores.archive.manifest import load
 from stores.archive.writing import check_same
+from stores.audience import Audience
 from stores.database import create_store, open_store
 from stores.experiments import Experiments
 from stores.history import StoredHistory
@@ -53,6 +54,11 @@ class Tidings(Struct, frozen=True):
         """Groups of customers and their goals, with the ledger brought up to date."""
         self.ledger.catch_up()
         return Experiments(self.engine)
+
+    @property
+    def audience(self) -> Audience:
+        """Whom conditions are true of."""
+        return Audience(self.engine)
 
     @property
     def inbox(self) -> Inbox:

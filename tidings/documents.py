@@ -17,7 +17,8 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused
 from domain.policy import Policy
 from journeys import segment_problems
-from journeys.definition import Controls, Journey, Segment
+from journeys.condition_problems import Around, of_condition
+from journeys.definition import Condition, Controls, Journey, Segment
 from journeys.policy_problems import policy_problems
 from journeys.problem import Path as Place
 from journeys.problem import Problem
@@ -28,11 +29,12 @@ from templates.render import undeclared
 
 _MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
-SCHEMAS: dict[str, type[Struct]] = {
+SCHEMAS: dict[str, Any] = {
     "journey": Journey,
     "template": Template,
     "policy": Policy,
     "segment": Segment,
+    "condition": Condition,
 }
 
 
@@ -128,6 +130,11 @@ def parse_document(text: str, *, name: str) -> Document:
 
 def decode(document: Document, kind: type[D]) -> D:
     """The document as its type. Raises InputRefused with the place of the first thing that does not fit."""
+    decoded: D = _converted(document, kind)
+    return decoded
+
+
+def _converted(document: Document, kind: Any) -> Any:
     try:
         return msgspec.convert(_plain(document.data, _Budget()), kind)
     except (_TooLarge, RecursionError):
@@ -179,11 +186,27 @@ def policy_faults(document: Document, calendars: Mapping[str, Calendar]) -> tupl
     return policy, [_fault(document, problem) for problem in policy_problems(policy, calendars)]
 
 
+def condition_faults(
+    document: Document,
+    *,
+    journeys: Collection[str],
+    templates: Collection[str],
+    segments: Mapping[str, Segment],
+) -> tuple[Condition, list[Fault]]:
+    """A condition that stands by itself, and all that is wrong with it. Raises InputRefused as ``decode``.
+
+    ``journeys``, ``templates`` and ``segments`` are those that it may refer to.
+    """
+    condition: Condition = _converted(document, Condition)
+    found = of_condition(condition, (), Around(journeys, templates, segments))
+    return condition, [_fault(document, problem) for problem in found]
+
+
 def json_schema(kind: str) -> dict[str, object]:
     """The JSON Schema (draft 2020-12) of a kind of document: its shape, as ``decode`` asks for it."""
-    described = msgspec.json.schema(SCHEMAS[kind])
+    described = _standard(msgspec.json.schema(SCHEMAS[kind]))
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind}
-    return {**dialect, **{name: _standard(part) for name, part in described.items()}}
+    return {**dialect, **described}
 
 
 def _standard(part: Any) -> Any:

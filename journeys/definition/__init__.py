@@ -5,6 +5,7 @@ Times of day are local to the customer, ``HH:MM``; days are days of the customer
 
 from journeys.definition.change import Control, Controls, Migration, Moves, State, Withdrawal
 from journeys.definition.condition import (
+    MOST_GROWTH,
     TEXT_ATTRIBUTES,
     All,
     Any,
@@ -119,6 +120,7 @@ __all__ = [
     "State",
     "Withdrawal",
     "Dated",
+    "MOST_GROWTH",
     "Enter",
     "EnterBySchedule",
     "EnterOnAnniversary",

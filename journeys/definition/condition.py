@@ -12,6 +12,7 @@ from journeys.definition.words import Amount, Days, Name
 AttributeName = Literal["language", "region", "zone", "risk_level", "age"]
 # These are texts and compared with ``one_of``; the others are numbers and lie in bounds.
 TEXT_ATTRIBUTES = ("language", "region", "zone")
+MOST_GROWTH = 1000
 Number = Annotated[int, Meta(ge=0, le=1000)]
 DaysCounted = Annotated[int, Meta(ge=1, le=DAYS_COUNTED)]
 
@@ -60,7 +61,7 @@ class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
     first of them positive.
     """
 
-    over_percent: Annotated[int, Meta(ge=0, le=1000)]
+    over_percent: Annotated[int, Meta(ge=0, le=MOST_GROWTH)]
     months: Annotated[int, Meta(ge=1, le=12)]
 
 

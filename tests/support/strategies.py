@@ -91,7 +91,10 @@ def _facts(draw: st.DrawFn, number: int, index: int) -> tuple[datetime, Fact]:
             amounts.map(lambda a: facts.BalanceRecorded(**identity, account="a", amount=a)),
             days.map(
                 lambda d: facts.HoldingOpened(
-                    **identity, holding=f"h{index % 3}", kind="term_deposit", matures_on=d
+                    **identity,
+                    holding=f"h{index % 3}",
+                    kind="loan" if index % 5 == 4 else "term_deposit",
+                    matures_on=d,
                 )
             ),
             days.map(lambda d: facts.HoldingChanged(**identity, holding=f"h{index % 3}", matures_on=d)),
@@ -114,6 +117,12 @@ def _facts(draw: st.DrawFn, number: int, index: int) -> tuple[datetime, Fact]:
                 lambda t: facts.SurveyAnswered(**identity, survey=t[0], score=t[1])
             ),
             st.just(facts.LossIncurred(**identity, holding="h1", amount=Decimal("9.50"))),
+            st.builds(
+                facts.RiskAssessed,
+                **{name: st.just(value) for name, value in identity.items()},
+                level=st.integers(1, 5),
+                valid_until=st.none() | days,
+            ),
             st.just(facts.CustomerErased(**identity)),
             requests(identity),
         )
@@ -132,6 +141,7 @@ def lives(draw: st.DrawFn, *, customers: int = 3, most: int = 14) -> list[Envelo
             id=f"{number}",
             birth_date=draw(birth_dates),
             zone=draw(st.sampled_from(ZONES)),
+            region=draw(st.sampled_from([None, "north", "south"])),
             email=draw(st.sampled_from(["a@example.com", "b+rejected@example.com", "c+unknown@example.com"])),
             phone=draw(st.sampled_from([None, "+420601000001"])),
         )
@@ -189,7 +199,9 @@ def _some(names: tuple[str, ...]) -> st.SearchStrategy[Any]:
 
 _COUNTED_DAYS = st.integers(1, 366)
 _DAYS = st.none() | st.integers(0, 3660)
-_FACTS = st.sampled_from(sorted(facts.FACTS)) | st.just("x.own/1")
+_FACTS = st.sampled_from([*sorted(facts.FACTS), "x.own/1"]) | st.sampled_from(
+    ["transaction.posted/1", "page.viewed/1", "holding.opened/1"]
+)
 _NAMES = st.sampled_from(["birthday", "win-back", "offers"])
 leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
     EntryValue: _bounded(
@@ -408,11 +420,32 @@ def customers(draw: st.DrawFn) -> Customer:
         at = customer.clock_at
         customer = evolve(customer, Event(customer.version + 1, KIND_OF[EnrolmentStarted], at, at, 1, body))
     days = draw(st.integers(0, 400) | st.integers(0, 100).map(lambda years: 365 * years))
+    today = day_number(customer.clock_at, customer.zone)
     return replace(
         customer,
         clock_at=customer.clock_at + timedelta(days=days),
-        message_days=draw(_message_days(day_number(customer.clock_at, customer.zone))),
+        profile=draw(st.dictionaries(_NAMES, _noted, max_size=2)),
+        segments=draw(st.dictionaries(st.just("made-0"), st.sampled_from(["one", "two"]))),
+        fact_days={**customer.fact_days, **draw(_fact_days(today))},
+        message_days=draw(_message_days(today)),
     )
+
+
+_noted = (
+    st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["warm", "true", "7", "-2.50", "0.5", "+1", "9" * 40])
+)
+
+
+@st.composite
+def _fact_days(draw: st.DrawFn, today: int) -> dict[str, Tally]:
+    """Facts of two kinds on several days of the year before a day (``date.toordinal``)."""
+    told: dict[str, Tally] = {}
+    for kind in ("transaction.posted/1", "page.viewed/1"):
+        for back in draw(st.lists(st.integers(0, 380), max_size=5)):
+            told[kind] = one_more(told.get(kind), today - back)
+    return told
 
 
 @st.composite

@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from audit.replay import replay
 from domain import catalogue as facts
 from domain.caps import Cap
 from domain.clock import EPOCH, day_number, local_day
 from domain.codec import encode_state
 from domain.customer import Customer
-from domain.fold import heard
+from domain.enrolment import Enrolment
+from domain.events import EnrolmentEnded, Event, MessageRejected, MessageRequested, MessageSuppressed
+from domain.fold import evolve, heard
+from domain.message import Message
 from domain.tally import DAYS_COUNTED, Tally, by_day, count_since, one_more
 from journeys.conditions import holds
-from journeys.definition import Branch, Case, End, EnterOnFact, Journey, Send, Step, Wait
+from journeys.definition import Branch, Case, Emit, End, EnterOnFact, Exit, Journey, Send, Step, Wait
 from journeys.rulebook import Rules
 from support.bank import Bank
 from support.documents import condition
@@ -57,6 +61,21 @@ def test_a_tally_of_many_years_stays_small() -> None:
     assert tally is not None
     assert len(by_day(tally)) < 410
     assert count_since(tally, TODAY + 20 * 365 - DAYS_COUNTED) == 2 * DAYS_COUNTED
+
+
+def test_a_day_counts_as_long_as_anything_can_ask_for_it() -> None:
+    """Also where the calendar has gone back two days, and whether it was told in time or late."""
+    first = TODAY + 2 - DAYS_COUNTED - 1
+    for late in (False, True):
+        told = [first, TODAY + 2] if not late else [TODAY + 2, first]
+        tally: Tally | None = None
+        for day in [*told, *([TODAY + 2] * 5)]:
+            tally = one_more(tally, day)
+        assert count_since(tally, TODAY - DAYS_COUNTED + 1) == 7
+    each: Tally | None = None
+    for day in range(TODAY - 500, TODAY + 3):
+        each = one_more(each, day)
+        assert count_since(each, day - 2 - DAYS_COUNTED + 1) == min(day - TODAY + 501, DAYS_COUNTED + 2)
 
 
 def test_more_in_a_day_than_can_be_asked_for_is_still_more() -> None:
@@ -236,7 +255,71 @@ def test_the_providers_answer_decides_the_branch(tmp_path: Path, email: str, end
     bank.run(MORNING + timedelta(days=5))
     ways = bank.sql("SELECT body FROM events WHERE kind = 'branch.taken/1'")
     assert [f'"next":"{taken}"'.encode() in body for (body,) in ways] == [True]
+    end = next(word for word in ("rejected", "unknown", "accepted") if word in email or word == "accepted")
+    assert customer_of(bank).message_days.keys() >= {f"{end}/marketing/email/own/tier-course"}
     assert bank.verify().findings == []
+
+
+def customer_of(bank: Bank) -> Customer:
+    tidings = bank.tidings
+    customer = replay(tidings.history, "c-1", as_of=None).customer
+    tidings.engine.dispose()
+    return customer
+
+
+def test_of_two_messages_of_one_step_the_last_one_counts() -> None:
+    """The first is put off till after the second, which the step sends on its second visit, is refused."""
+    asked, other = (event_of(visit) for visit in (1, 2))
+    enrolment = Enrolment("own", 1, "k", {}, step="say", visits={"say": 2})
+    customer = Customer("c-1", enrolments={"e": enrolment})
+    messages = {e.body.message: Message(e.body, 1, MORNING, 1) for e in (asked, other)}
+    customer = replace(customer, messages=messages)
+    for version, message in enumerate(("m-2", "m-1"), start=1):
+        body = MessageSuppressed(message=message, channel="email", rule="no_consent", values={})
+        if message == "m-1":
+            rejected = MessageRejected(message=message, reason="test")
+            customer = evolve(customer, Event(version, "message.rejected/1", MORNING, MORNING, 1, rejected))
+        else:
+            customer = evolve(customer, Event(version, "message.suppressed/1", MORNING, MORNING, 1, body))
+    assert customer.enrolments["e"].outcomes == {"say": "suppressed"}
+
+
+def event_of(visit: int) -> Any:
+    body = MessageRequested(
+        message=f"m-{visit}",
+        enrolment="e",
+        journey="own",
+        version=1,
+        step="say",
+        visit=visit,
+        channels=("email",),
+        template="tier-course",
+        template_version=1,
+        purpose="marketing",
+        topic="offers",
+        variables={},
+    )
+    return Event(1, "message.requested/1", MORNING, MORNING, 1, body)
+
+
+def test_a_fact_that_a_journey_tells_counts_too() -> None:
+    teller = journey(Emit(step="tell", fact="x.told/1", next="done"), End(step="done"))
+    customer = Scenario(rules=rules(teller)).given((MORNING, registered()), (MORNING, ask())).customer
+    assert told("fact_count, fact: x.told/1, in_days: 1, at_least: 1, at_most: 1", customer)
+
+
+def test_an_exit_can_ask_what_became_of_a_message() -> None:
+    """Without consent the message is suppressed; who waits on leaves when the wait is over."""
+    steps = (
+        Send(step="first", template="tier-course", channels=("email",), next="wait"),
+        Wait(step="wait", days=1, at="12:00", next="again"),
+        Wait(step="again", days=1, at="12:00", next="done"),
+        End(step="done"),
+    )
+    way = Exit(exit="unheard", when=condition("step_outcome, step: first, is_one_of: [suppressed]"))
+    life = Scenario(rules=rules(replace(journey(*steps), exits=(way,))))
+    life.given((MORNING, registered()), (MORNING, ask())).until(MORNING + timedelta(days=4))
+    assert [(body.step, body.reason) for body in life.bodies(EnrolmentEnded)] == [("wait", "exit")]
 
 
 def test_messages_are_counted_by_how_and_when_they_ended() -> None:

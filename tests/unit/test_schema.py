@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from journeys.definition import End, EnterOnBirthday, Journey, Segment
+from support.documents import condition
 from support.strategies import conditions
 from tidings.cli import commands
 from tidings.documents import SCHEMAS, decode, json_schema, shipped, shipped_segments
@@ -21,6 +22,7 @@ SHIPPED: dict[str, list[Any]] = {
     "template": shipped().templates,
     "policy": [shipped().policy],
     "segment": [decode(document, Segment) for document in shipped_segments()],
+    "condition": [condition("holds, kinds: [loan]"), condition("not, of: {is: care_held}")],
 }
 VALIDATORS = {kind: Draft202012Validator(json_schema(kind)) for kind in SCHEMAS}
 
@@ -82,13 +84,16 @@ def test_every_shipped_document_is_accepted(kind: str) -> None:
         ("policy", {"consent": {"fun": "granted"}}),
         ("policy", {"valid_hours": {"marketing": 0}}),
         ("policy", {"quiet_hours": [{"name": "night"}]}),
+        ("condition", {"is": "magic"}),
+        ("condition", {"kinds": []}),
+        ("condition", {"colour": "red"}),
     ],
 )
 def test_a_wrong_document_is_refused(kind: str, change: dict[str, Any]) -> None:
     assert not accepted(kind, {**plain(SHIPPED[kind][0]), **change})
 
 
-@pytest.mark.parametrize("kind", SCHEMAS)
+@pytest.mark.parametrize("kind", sorted(SCHEMAS.keys() - {"condition"}))
 def test_a_document_without_a_required_field_is_refused(kind: str) -> None:
     whole = plain(SHIPPED[kind][0])
     required: Any = json_schema(kind)["$defs"]
@@ -133,6 +138,7 @@ def test_schema_and_decoding_agree_on_every_condition(tree: Any) -> None:
     )
     branch = {"step": "b", "do": "branch", "cases": [{"when": tree, "next": "done"}], "otherwise": "done"}
     accepted("journey", {**plain(journey), "steps": [branch, {"step": "done", "do": "end"}]})
+    accepted("condition", tree)
 
 
 def test_the_command_gives_the_schema_without_a_store_and_always_the_same(

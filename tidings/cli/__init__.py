@@ -23,6 +23,7 @@ COMMANDS = {
     "templates": "templates",
     "messages": "messages",
     "tasks": "tasks",
+    "audience": "audience",
     "replay": "replay",
     "why": "why",
     "audit": "audit",

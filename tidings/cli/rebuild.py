@@ -16,7 +16,10 @@ from tidings.workers import together
 )
 @common_options
 def command(terminal: Terminal, workers: int) -> None:
-    """Throw the ledger of messages and tasks away and make it again from the events."""
+    """Throw the ledger of messages and tasks away and make it again from the events.
+
+    The tables for audiences are thrown away too; the next `tidings audience` makes them.
+    """
     tidings = bootstrap(terminal.settings)
     history = tidings.history
     partitions = list(history.customer_partitions())

@@ -207,6 +207,44 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "profiles",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("active", sa.BigInteger, nullable=False),
+        sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("language", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("born", sa.BigInteger, nullable=True),
+        sa.Column("risk_level", sa.BigInteger, nullable=True),
+        sa.Column("risk_until", sa.BigInteger, nullable=True),
+        sa.Column("assets_floor", sa.Text, nullable=True),
+        sa.Column("assets_ceiling", sa.Text, nullable=True),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "traits",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("trait", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("day", sa.BigInteger, nullable=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "tallies",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("tally", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("oldest", sa.BigInteger, nullable=False),
+        sa.Column("newest", sa.BigInteger, nullable=False),
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("days", sa.Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "projections",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("name", sa.Text, primary_key=True, autoincrement=False, nullable=False),

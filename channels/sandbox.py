@@ -44,13 +44,12 @@ class Sandbox:
     def _known(self, message: Outgoing) -> Answer:
         if not self.path_of(message).exists():
             return NotTaken()
-        return _answer(message)
+        return answer(message)
 
     def _send(self, message: Outgoing) -> Outcome:
-        if "+rejected" in message.address:
-            return Rejected("sandbox: asked to reject")
-        if not message.address.isprintable():
-            return Rejected("sandbox: the address holds a line break or another control character")
+        outcome = answer(message)
+        if isinstance(outcome, Rejected):
+            return outcome
         content = _email(message) if message.channel == "email" else _json(message)
         path = self.path_of(message)
         try:
@@ -60,10 +59,15 @@ class Sandbox:
             part.replace(path)
         except OSError as error:
             raise StoreUnusable("outbox.unwritable", folder=str(self._folder), reason=str(error)) from error
-        return _answer(message)
+        return outcome
 
 
-def _answer(message: Outgoing) -> Accepted | Unknown:
+def answer(message: Outgoing) -> Outcome:
+    """What the sandbox says of a message, which is all that a simulation asks: nothing is written."""
+    if "+rejected" in message.address:
+        return Rejected("sandbox: asked to reject")
+    if not message.address.isprintable():
+        return Rejected("sandbox: the address holds a line break or another control character")
     if "+unknown" in message.address:
         return Unknown("sandbox: asked to give no answer")
     return Accepted(f"sandbox/{message.id}")

@@ -8,7 +8,7 @@ that the same facts give the same history wherever batches begin and end, also a
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
@@ -20,20 +20,8 @@ from channels.base import Channel, Outcome, Outgoing
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
-from domain.customer import Customer
-from domain.events import (
-    KIND_OF,
-    Body,
-    EnrolmentStarted,
-    Event,
-    MessageDeferred,
-    MessageSuppressed,
-    RulebookAdopted,
-    TimerFired,
-    status_of,
-)
-from domain.fold import evolve, heard
-from journeys.engine import adopts, decide, to_judge
+from domain.events import EnrolmentStarted, Event, MessageDeferred, MessageSuppressed, status_of
+from domain.fold import heard
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
@@ -41,6 +29,7 @@ from stores.batch import Changes, Pending, PendingFact
 from stores.journal import Journal
 from tidings import sending
 from tidings.adopting import Sweep
+from tidings.inputs import Input, adopted, answered, fired, take
 from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
 
@@ -75,6 +64,18 @@ class Tally(Struct):
         self.suppressed.update(other.suppressed)
         self.deferred.update(other.deferred)
         self.journeys.update(other.journeys)
+
+    def count(self, decisions: Iterable[Event]) -> None:
+        """Count in what followed from an input."""
+        for decision in decisions:
+            body = decision.body
+            if isinstance(body, EnrolmentStarted):
+                self.journeys[body.journey] += 1
+            elif isinstance(body, MessageSuppressed):
+                self.messages["suppressed"] += 1
+                self.suppressed[body.rule] += 1
+            elif isinstance(body, MessageDeferred):
+                self.deferred[body.rule] += 1
 
 
 class Worker(Struct, frozen=True):
@@ -210,11 +211,10 @@ class _Passage:
         due: list[tuple[int, int]] = []
         for stream in sorted(late):
             held = self._held[stream]
-            now = max(held.customer.clock_at, self._journal.clock_at)
-            if not adopts(held.customer, rules, now=now):
+            given = adopted(held.customer, rules, clock_at=self._journal.clock_at)
+            if given is None:
                 continue
-            body = RulebookAdopted(rulebook=rules.digest)
-            self._take(held, stream, KIND_OF[RulebookAdopted], now, cause=0, body=body)
+            self._take(held, stream, given)
             self._worker.tally.planned += 1
             if held.ahead is not None:
                 due.append((to_micros(held.ahead[0]), stream))
@@ -232,7 +232,7 @@ class _Passage:
             if isinstance(item, PendingFact):
                 self._take_fact(held, item)
             elif known is not None and to_micros(known[0]) == item[0]:
-                self._take_timer(held, stream, known)
+                self._take(held, stream, fired(held.customer, known))
             if held.ahead is not known and held.ahead is not None:
                 agenda.wake(stream, to_micros(held.ahead[0]))
             if monotonic() >= over:
@@ -244,79 +244,43 @@ class _Passage:
         at, customer = from_micros(occurred_at), held.customer
         now = max(at, customer.clock_at, self._journal.clock_at)
         if not passes_by(customer, kind, self._worker.rules, now):
-            self._take(held, stream, kind, at, cause=0, body=decode_body(kind, stored), stored=stored)
+            self._take(held, stream, Input(kind, at, 0, decode_body(kind, stored)), stored=stored)
             return
         held.customer = heard(customer, kind, occurred_at=at, clock_at=now)
         held.head = self._journal.append_fact(
             self._changes, fact, head=held.head, recorded_at=now, rulebook=self._rulebook
         )
 
-    def _take_timer(self, held: Held, stream: int, due: tuple[datetime, str]) -> None:
-        at, name = due
-        body = TimerFired(timer=name, due_at=at)
-        cause = held.customer.timers[name].version
-        self._take(held, stream, KIND_OF[TimerFired], at, cause=cause, body=body)
-
     def _take_answers(self) -> None:
         for stream, message, outcome in self._answers:
             held = self._held[stream]
-            state = held.customer.messages[message.id]
-            body = sending.outcome_event(message.id, outcome)
-            kind = KIND_OF[type(body)]
-            self._take(held, stream, kind, message.at, cause=state.sending_version, body=body)
+            given = answered(held.customer, message, outcome)
+            self._take(held, stream, given)
             self._changes.outbox_removed.append(message.id)
-            self._worker.tally.messages[status_of(kind)] += 1
+            self._worker.tally.messages[status_of(given.kind)] += 1
         self._answers = []
 
-    def _take(
-        self,
-        held: Held,
-        stream: int,
-        kind: str,
-        occurred_at: datetime,
-        *,
-        cause: int,
-        body: Body,
-        stored: bytes | None = None,
-    ) -> None:
+    def _take(self, held: Held, stream: int, given: Input, *, stored: bytes | None = None) -> None:
         """An input of one customer, and everything that follows from it at once."""
-        before = held.customer
-        now = max(occurred_at, before.clock_at, self._journal.clock_at)
-        event = Event(before.version + 1, kind, occurred_at, now, cause, body)
-        decided = decide(evolve(before, event), event, self._worker.rules, now)
-        customer = decided.customer
-        events = [event, *decided.events]
-        for decision in decided.events:
-            if isinstance(decision.body, EnrolmentStarted):
-                self._worker.tally.journeys[decision.body.journey] += 1
-        for message in to_judge(customer, event, decided.events):
-            word, customer = self._prepare(customer, stream, message, now)
-            events.append(word)
-        held.head = self._journal.append(
-            self._changes, events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
+        before, worker = held.customer, self._worker
+        taken = take(
+            before,
+            given,
+            clock_at=self._journal.clock_at,
+            rules=worker.rules,
+            templates=worker.templates,
         )
-        held.customer = customer
+        if len(taken.events) > 1:
+            worker.tally.count(taken.events)
+        for message in taken.leaving:
+            self._changes.outbox_added.append((message.id, stream))
+            self._leaving.setdefault(stream, []).append(message)
+        held.head = self._journal.append(
+            self._changes, taken.events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
+        )
+        held.customer = customer = taken.customer
         if customer.timers is not before.timers:
             held.ahead = customer.next_timer
-
-    def _prepare(
-        self, customer: Customer, stream: int, message: str, now: datetime
-    ) -> tuple[Event, Customer]:
-        """Judge a requested message; gives the intent to send it or the reason not to, and folds it in."""
-        worker = self._worker
-        body, rendered = sending.prepare(customer, message, worker.rules, worker.templates)
-        cause = customer.messages[message].due_version
-        event = Event(customer.version + 1, KIND_OF[type(body)], now, now, cause, body)
-        customer = evolve(customer, event)
-        if isinstance(body, MessageSuppressed):
-            worker.tally.messages["suppressed"] += 1
-            worker.tally.suppressed[body.rule] += 1
-        elif isinstance(body, MessageDeferred):
-            worker.tally.deferred[body.rule] += 1
-        elif rendered is not None:
-            self._changes.outbox_added.append((message, stream))
-            self._leaving.setdefault(stream, []).append(sending.outgoing(customer, message, rendered))
-        return event, customer
 
     def _count(self) -> None:
         taken = len(self._changes.consumed)

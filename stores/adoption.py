@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from domain.clock import to_micros
+from domain.clock import from_micros, to_micros
 from stores.database import reading
 from stores.dialect import run
 
@@ -20,6 +20,7 @@ _SELECT = """
 SELECT adopted_rulebook, adopted_stream, last_seq, last_stream FROM partitions
 WHERE partition {among partitions} ORDER BY partition
 """
+_SELECT_CLOCKS = "SELECT clock_at FROM partitions WHERE partition {among partitions} ORDER BY partition"
 _SELECT_BEHIND = """
 SELECT partition FROM partitions WHERE partition {among partitions}
 AND (clock_at < :until OR adopted_rulebook < :rulebook OR adopted_stream < :everybody) ORDER BY partition
@@ -49,6 +50,12 @@ def adopted(engine: Engine, partitions: list[int]) -> list[Adopted]:
     """How far these partitions are, in the order of their numbers."""
     with reading(engine) as connection:
         return [Adopted(*row) for row in run(connection, _SELECT, partitions=partitions)]
+
+
+def clocks(engine: Engine, partitions: list[int]) -> list[datetime]:
+    """Where the clocks of these partitions stand (aware UTC), in the order of their numbers."""
+    with reading(engine) as connection:
+        return [from_micros(row[0]) for row in run(connection, _SELECT_CLOCKS, partitions=partitions)]
 
 
 def behind(engine: Engine, partitions: list[int], *, until: datetime, rulebook: int) -> list[int]:

@@ -1,7 +1,9 @@
 """Opening, creating and migrating a store; what a database complains of, in the project's own errors."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -40,9 +42,16 @@ _RESTING_SINCE = "tidings_resting_since"
 _TRIED_AFTER_SECONDS = 5
 
 
-def connect(url: str) -> Engine:
-    """An engine for the store at ``url``; opens nothing yet. Raises StoreUnusable for a URL it cannot use."""
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """An engine for the store at ``url``; opens nothing yet. Raises StoreUnusable for a URL it cannot use.
+
+    With ``read_only`` not a byte of an SQLite file can change through it, not even by a checkpoint.
+    """
     parsed = _parsed(url)
+    if _is_file(parsed) and read_only:
+        engine = create_engine(parsed, creator=partial(_read_only, Path(str(parsed.database))))
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
     if _is_file(parsed):
         engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _set_up_sqlite)
@@ -58,12 +67,12 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def open_store(url: str) -> Engine:
+def open_store(url: str, *, read_only: bool = False) -> Engine:
     """An engine for an existing store. Raises StoreUnusable if it is missing, foreign or too old or new."""
     name = store_name(url)
     if _is_file(_parsed(url)) and not _exists(Path(name)):
         raise StoreUnusable("store.missing", store=name)
-    engine = connect(url)
+    engine = connect(url, read_only=read_only)
     with reading(engine) as connection:
         found = schema_version(connection)
     if found is None:
@@ -188,6 +197,14 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection that the database itself lets read only; transactions are SQLAlchemy's to open."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

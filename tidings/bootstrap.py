@@ -90,11 +90,19 @@ class Tidings(Struct, frozen=True):
         )
 
 
-def bootstrap(settings: Settings, *, channels: Mapping[ChannelName, Channel] | None = None) -> Tidings:
-    """Open the store that the settings name. Raises StoreUnusable; channels default to the sandbox."""
+def bootstrap(
+    settings: Settings,
+    *,
+    channels: Mapping[ChannelName, Channel] | None = None,
+    read_only: bool = False,
+) -> Tidings:
+    """Open the store that the settings name. Raises StoreUnusable; channels default to the sandbox.
+
+    With ``read_only`` nothing can be written to an SQLite file through it.
+    """
     sandbox = Sandbox(settings.outbox)
     default: dict[ChannelName, Channel] = {"email": sandbox, "sms": sandbox, "push": sandbox}
-    return Tidings(settings, open_store(settings.store), channels or default)
+    return Tidings(settings, open_store(settings.store, read_only=read_only), channels or default)
 
 
 def initialise(

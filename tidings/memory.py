@@ -81,11 +81,16 @@ class Memory:
 
 
 def _held(stream: int, stored: Stored) -> Held:
-    known = Customer(stored.subject) if stored.state is None else decode_state(stored.state)
-    snapshot = known.version
-    customer = folded(known, map(restored, stored.events))
+    customer = state_of(stored)
+    snapshot = customer.version - len(stored.events)
     ahead = customer.next_timer
     return Held(stream, customer, stored.head, ahead, ahead[0] if ahead else None, snapshot)
+
+
+def state_of(stored: Stored) -> Customer:
+    """The customer as the history makes them: the last snapshot, and what came after folded in."""
+    known = Customer(stored.subject) if stored.state is None else decode_state(stored.state)
+    return folded(known, map(restored, stored.events))
 
 
 def _snapshot(held: Held) -> Snapshot:

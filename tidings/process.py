@@ -68,14 +68,14 @@ class Tally(Struct):
     def count(self, decisions: Iterable[Event]) -> None:
         """Count in what followed from an input."""
         for decision in decisions:
-            body = decision.body
-            if isinstance(body, EnrolmentStarted):
-                self.journeys[body.journey] += 1
-            elif isinstance(body, MessageSuppressed):
-                self.messages["suppressed"] += 1
-                self.suppressed[body.rule] += 1
-            elif isinstance(body, MessageDeferred):
-                self.deferred[body.rule] += 1
+            match decision.body:
+                case EnrolmentStarted(journey=journey):
+                    self.journeys[journey] += 1
+                case MessageSuppressed(rule=rule):
+                    self.messages["suppressed"] += 1
+                    self.suppressed[rule] += 1
+                case MessageDeferred(rule=rule):
+                    self.deferred[rule] += 1
 
 
 class Worker(Struct, frozen=True):

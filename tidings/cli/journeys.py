@@ -10,8 +10,9 @@ from msgspec import to_builtins
 from domain.errors import InputRefused, NotFound
 from journeys.definition import Branch, Journey, Segment, Split, followers
 from journeys.experiments import experiment_of
+from tidings.authoring import in_force
 from tidings.bootstrap import bootstrap
-from tidings.cli import changing
+from tidings.cli import changing, trying
 from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
@@ -34,10 +35,10 @@ from tidings.wording import Wording
 
 @click.group("journeys")
 def command() -> None:
-    """Journeys: what is published, what is wrong with what is not, what came of it, and changes."""
+    """Journeys: what is published, what is wrong with what is not, trials, what came of it, and changes."""
 
 
-for other_command in (start_command, report, *changing.COMMANDS):
+for other_command in (start_command, report, *trying.COMMANDS, *changing.COMMANDS):
     command.add_command(other_command)
 
 
@@ -229,7 +230,7 @@ def publish_command(
         raise click.UsageError("Missing argument 'PATH...'.")
     engine = bootstrap(terminal.settings).engine
     own, problems = checked(
-        engine,
+        in_force(engine).rules,
         read_documents(paths),
         read_documents(templates),
         read_documents(calendars),

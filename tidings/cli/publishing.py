@@ -1,16 +1,19 @@
 """Publishing documents from the command line: looked at together, told with their places, all or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from domain.calendars import Calendar
 from domain.errors import InputRefused
 from journeys.definition import Segment
+from journeys.rulebook import Rules
 from templates.model import Template
-from tidings.authoring import in_force, known_calendars, known_segments, known_templates, publish
+from tidings.authoring import publish
 from tidings.bootstrap import wall_clock
 from tidings.cli.terminal import Terminal
 from tidings.documents import (
@@ -25,13 +28,15 @@ from tidings.documents import (
 )
 from tidings.wording import Wording
 
+D = TypeVar("D", bound=Struct)
+
 
 def put_in_force(
     ctx: click.Context, terminal: Terminal, engine: Engine, own: Documents, problems: Sequence[Fault]
 ) -> None:
     """Publish the documents and tell what was new, or tell their problems; exit 1 if there are any."""
     if problems:
-        _tell_problems(terminal, problems)
+        tell_problems(terminal, problems)
         ctx.exit(1)
     new = publish(engine, own, at=wall_clock())
     published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
@@ -44,7 +49,8 @@ def put_in_force(
         terminal.tell("journeys.nothing_new")
 
 
-def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
+def tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
+    """Every problem with its place, on stderr and in the command's JSON."""
     wording = Wording("en") if terminal.as_json else terminal.wording
     told: list[dict[str, object]] = []
     for p in problems:
@@ -58,7 +64,7 @@ def _tell_problems(terminal: Terminal, problems: Sequence[Fault]) -> None:
 
 
 def checked(
-    engine: Engine,
+    known: Rules,
     journeys: Sequence[Document],
     templates: Sequence[Document],
     calendars: Sequence[Document],
@@ -68,7 +74,6 @@ def checked(
     """The documents, and what is wrong with them: of journeys only where the rest is sound."""
     found: list[Fault] = []
     dated: list[Calendar] = []
-    known = in_force(engine).rules
     for document in calendars:
         try:
             calendar = decode(document, Calendar)
@@ -78,7 +83,7 @@ def checked(
                 found.append(_too_old(document, calendar.calendar, calendar.version, newest=newest))
         except InputRefused as error:
             found.append(_refused(document, error))
-    classing, problems = _checked_segments(engine, segments, journeys)
+    classing, problems = _checked_segments(known, segments, journeys)
     found += problems
     own = Documents(journeys=[], templates=[], calendars=tuple(dated), segments=classing)
     for document in templates:
@@ -90,8 +95,8 @@ def checked(
             found.append(_refused(document, error))
     if found:
         return own, found
-    marks = known_templates(engine, own.templates)
-    known_days = known_calendars(engine, dated)
+    marks = _newest("template", (*known.rulebook.templates, *map(mark_of, own.templates)))
+    known_days = _newest("calendar", (*known.rulebook.calendars, *dated))
     if policy is not None:
         try:
             ruling, problems = policy_faults(policy, known_days)
@@ -102,9 +107,8 @@ def checked(
             found += problems
         except InputRefused as error:
             found.append(_refused(policy, error))
-    known = in_force(engine).rules
     names = {*known.journeys, *_names(journeys)}
-    known_classes = known_segments(engine, own.segments)
+    known_classes = _newest("segment", (*known.rulebook.segments, *own.segments))
     for document in journeys:
         try:
             journey, problems = faults(document, marks, known_days, names, known_classes)
@@ -119,6 +123,12 @@ def checked(
     return own, found
 
 
+def _newest(kind: str, documents: Iterable[D]) -> dict[str, D]:
+    """The newest version of each by name; ``kind`` is the field that holds the name."""
+    ordered = sorted(documents, key=lambda document: getattr(document, "version"))  # noqa: B009 - all have one
+    return {getattr(document, kind): document for document in ordered}
+
+
 def _names(journeys: Sequence[Document]) -> set[str]:
     """The journeys that are published together: conditions may name them as those in force."""
     together = (document.data for document in journeys)
@@ -126,7 +136,7 @@ def _names(journeys: Sequence[Document]) -> set[str]:
 
 
 def _checked_segments(
-    engine: Engine, documents: Sequence[Document], journeys: Sequence[Document]
+    rules: Rules, documents: Sequence[Document], journeys: Sequence[Document]
 ) -> tuple[tuple[Segment, ...], list[Fault]]:
     """The segments, and what is wrong with them beside those in force and each other."""
     given: list[tuple[Document, Segment]] = []
@@ -137,8 +147,7 @@ def _checked_segments(
         except InputRefused as error:
             found.append(_refused(document, error))
     own = tuple(segment for _, segment in given)
-    rules = in_force(engine).rules
-    segments, together = known_segments(engine, own), _names(journeys)
+    segments, together = _newest("segment", (*rules.rulebook.segments, *own)), _names(journeys)
     names = {*rules.journeys, *together}
     # A version that is published together may do without the class.
     users = [journey for name, journey in rules.journeys.items() if name not in together]

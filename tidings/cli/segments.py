@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from domain.clock import at_local, from_micros, to_micros
 from domain.errors import NotFound
 from journeys.definition import Segment
+from tidings.authoring import in_force
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.journeys import check_document, titled
 from tidings.cli.publishing import checked, put_in_force
@@ -149,7 +150,7 @@ def publish_command(ctx: click.Context, terminal: Terminal, paths: tuple[Path, .
     """
     engine = bootstrap(terminal.settings).engine
     documents = read_documents(paths) if paths else shipped_segments()
-    put_in_force(ctx, terminal, engine, *checked(engine, [], [], [], documents))
+    put_in_force(ctx, terminal, engine, *checked(in_force(engine).rules, [], [], [], documents))
 
 
 def _in_force(tidings: Tidings) -> dict[str, Segment]:

@@ -501,3 +501,11 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
     command = f"{sys.executable} -m tidings messages --limit 9999 --store sqlite:///many.db | head -1"
     done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)  # noqa: S602
     assert done.stderr == ""
+
+
+def test_of_many_names_only_those_that_are_alike_are_offered(tmp_path: Path) -> None:
+    tidings(tmp_path, "init")
+    told = one_line(tidings(tmp_path, "journeys", "show", "festival-new-yaer", code=1)[1])
+    assert "Did you mean festival-new-year" in told
+    assert "complaint" not in told
+    assert "complaint" in tidings(tmp_path, "journeys", "show", "qqq", code=1)[1]

@@ -13,6 +13,7 @@ from domain.errors import NotFound, TidingsError
 from tidings.cli.terminal import Terminal, common_options
 from tidings.wording import LANGUAGES, Wording
 
+_MOST_NEAR = 5
 COMMANDS = {
     "init": "init",
     "import": "importing",
@@ -101,8 +102,17 @@ def _tell(error: TidingsError, arguments: Sequence[str]) -> None:
     wording = Wording(_language(arguments))
     told = wording.tell(error.code, error.values)
     if isinstance(error, NotFound) and error.near:
-        told += " " + wording.tell("did_you_mean", {"near": ", ".join(error.near)})
+        told += " " + wording.tell("did_you_mean", {"near": ", ".join(_nearest(error))})
     sys.stderr.write(f"tidings: {told}\n")
+
+
+def _nearest(error: NotFound) -> tuple[str, ...]:
+    """Of many names those that are written alike; all where none is."""
+    if len(error.near) <= _MOST_NEAR:
+        return error.near
+    asked = [str(value) for value in error.values.values()]
+    alike = [name for word in asked for name in get_close_matches(word, error.near, cutoff=0.5)]
+    return tuple(dict.fromkeys(alike)) or error.near
 
 
 def _language(arguments: Sequence[str]) -> str:

@@ -21,6 +21,8 @@ from domain.events import Values
 from templates.model import Template
 
 _ALWAYS = frozenset({"words"})
+# What a template may raise on values that it was not written for, such as a day that nobody told.
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
 
 
 class Rendered(Struct, frozen=True):
@@ -49,7 +51,7 @@ def render(template: Template, *, channel: ChannelName, language: str, variables
             _filled(_compiled(source, chosen), {**variables, "words": words})
             for source in template.parts(chosen, channel)
         )
-    except TemplateError as error:
+    except _FAILURES as error:
         raise InputRefused("template.fails", template=template.template, reason=str(error)) from error
     return Rendered(channel, chosen, heading.strip(), text.strip() + "\n")
 

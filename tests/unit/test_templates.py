@@ -95,6 +95,12 @@ def test_a_template_cannot_reach_out(text: str) -> None:
         render(template(text), channel="email", language="en", variables={"given_name": "Jana"})
 
 
+@pytest.mark.parametrize("text", ["{{ day | day }}", "{{ day + 1 }}", "{{ 1 / 0 }}", "{{ words['none'].x }}"])
+def test_values_that_a_template_was_not_written_for_are_refused_and_stop_nothing(text: str) -> None:
+    with pytest.raises(InputRefused, match=r"template\.fails"):
+        render(template(text, variables=("day",)), channel="email", language="en", variables={"day": None})
+
+
 def test_what_a_template_uses_it_must_declare() -> None:
     assert undeclared(template("{{ given_name }} {{ balance }} {{ words.x }}")) == ["balance"]
 

@@ -88,6 +88,28 @@ def growth(balances: Balances, *, most: int) -> list[int]:
     return told
 
 
+def undercut(before: Decimal, after: Decimal, percent: int) -> bool:
+    """Whether assets fell by more than so many per cent of what they were before."""
+    return after < before * (Decimal(100 - percent) / 100)
+
+
+def decline(balances: Balances) -> list[int]:
+    """For 1, 2 ... of the latest months: by more than how many whole per cent assets fell in each of them.
+
+    It ends with the first month without one before it, or that did not fall from something positive. Per cent
+    are counted up to 99.
+    """
+    told: list[int] = []
+    for (month, after), (month_before, before) in pairwise(assets_by_month(balances)):
+        if month != month_before + 1 or before <= 0 or not undercut(before, after, 0):
+            break
+        percent = min(99, int((before - after) / before * 100))
+        while not undercut(before, after, percent):
+            percent -= 1
+        told.append(min([percent, *told[-1:]]))
+    return told
+
+
 def _in_one_currency(balances: Balances) -> list[tuple[MonthEnd, ...]]:
     """The month-ends in the currency of most of them; names decide between equals."""
     currencies = [end.currency for ends in balances.values() for end in ends]

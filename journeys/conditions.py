@@ -5,7 +5,7 @@ The moment is the customer's own clock. What is not known makes a condition fals
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -13,7 +13,7 @@ from typing import assert_never
 
 from msgspec.structs import astuple
 
-from domain.assets import assets_by_month, latest_assets, outgrew
+from domain.assets import assets_by_month, latest_assets, outgrew, undercut
 from domain.clock import day_number, full_years, local_day
 from domain.consent import latest_word
 from domain.customer import Customer
@@ -24,6 +24,7 @@ from journeys.definition import (
     All,
     Any,
     Assets,
+    AssetsFell,
     AssetsGrew,
     Attribute,
     CareHeld,
@@ -69,6 +70,8 @@ def holds(
             return _fits(customer.profile.get(name), condition)
         case AssetsGrew():
             return _assets_grew(condition, customer)
+        case AssetsFell():
+            return _assets_fell(condition, customer)
         case Attribute():
             return _attribute(condition, customer)
         case Holds():
@@ -231,11 +234,27 @@ def _number_held(condition: Holds, customer: Customer) -> int:
 
 
 def _assets_grew(condition: AssetsGrew, customer: Customer) -> bool:
-    months = islice(assets_by_month(customer.balances), condition.months + 1)
-    compared, earliest = 0, Decimal(0)
+    def grew(assets: Decimal, before: Decimal) -> bool:
+        return before > 0 and outgrew(before, assets, condition.over_percent)
+
+    return _month_by_month(customer, condition.months, grew)
+
+
+def _assets_fell(condition: AssetsFell, customer: Customer) -> bool:
+    def fell(assets: Decimal, before: Decimal) -> bool:
+        return before > 0 and undercut(before, assets, condition.over_percent)
+
+    return _month_by_month(customer, condition.months, fell)
+
+
+def _month_by_month(customer: Customer, wanted: int, fits: Callable[[Decimal, Decimal], bool]) -> bool:
+    """Whether assets and those of the month before fit, in each of so many months up to the latest."""
+    compared = 0
     # From the latest month back: the first pair that does not fit spares adding up the others.
-    for (month, assets), (month_before, assets_before) in pairwise(months):
-        if month != month_before + 1 or not outgrew(assets_before, assets, condition.over_percent):
+    for (month, assets), (month_before, before) in pairwise(
+        islice(assets_by_month(customer.balances), wanted + 1)
+    ):
+        if month != month_before + 1 or not fits(assets, before):
             return False
-        compared, earliest = compared + 1, assets_before
-    return compared == condition.months and earliest > 0
+        compared += 1
+    return compared == wanted

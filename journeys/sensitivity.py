@@ -15,6 +15,7 @@ from journeys.definition import (
     All,
     Any,
     Assets,
+    AssetsFell,
     AssetsGrew,
     Attribute,
     CareHeld,
@@ -116,7 +117,7 @@ def stays_for(condition: Condition, kind: str) -> timedelta | None:
 
 def _heard_by_leaf(leaf: Condition) -> frozenset[str]:
     match leaf:
-        case Assets() | AssetsGrew():
+        case Assets() | AssetsGrew() | AssetsFell():
             return _BALANCES
         case Attribute(name="risk_level"):
             return PERSON | {"risk.assessed/1"}

@@ -39,6 +39,7 @@ from journeys.conditions import number_bounds
 from journeys.definition import (
     All,
     Assets,
+    AssetsFell,
     AssetsGrew,
     Attribute,
     CareHeld,
@@ -174,6 +175,8 @@ def _matching(condition: Condition, customers: _Customers) -> Predicate:
             return not_(_matching(part, customers))
         case AssetsGrew(over_percent=percent, months=months):
             return _has(customers, "grew", _named([str(months)]), traits.c.number >= percent)
+        case AssetsFell(over_percent=percent, months=months):
+            return _has(customers, "fell", _named([str(months)]), traits.c.number >= percent)
         case Attribute():
             return _attribute(condition, customers)
         case Holds():

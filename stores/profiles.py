@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select
 
-from domain.assets import assets_by_month, growth
+from domain.assets import assets_by_month, decline, growth
 from domain.clock import day_number
 from domain.codec import decode_state, restored, state_form
 from domain.consent import ANY
@@ -39,7 +39,7 @@ from stores.dialect import insert, lock, rows, run, upsert
 from stores.journal import Journal
 
 # Which form the tables have; a new number throws away what an earlier one made.
-_FORM = 1
+_FORM = 2
 _NAMED = "profiles-"
 _CHUNK = 1_000
 _SELECT_ALL = "SELECT stream FROM heads WHERE partition = :partition ORDER BY stream"
@@ -236,6 +236,8 @@ def _traits(customer: Customer) -> Iterator[tuple[str, str, int | None, int]]:
             yield "noted", noted, ceil(within), floor(within)
     for months, percent in enumerate(growth(customer.balances, most=MOST_GROWTH), start=1):
         yield "grew", str(months), None, percent
+    for months, percent in enumerate(decline(customer.balances), start=1):
+        yield "fell", str(months), None, percent
 
 
 def consent_name(channel: str = ANY, topic: str = ANY) -> str:

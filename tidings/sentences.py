@@ -9,6 +9,7 @@ from journeys.definition import (
     All,
     Any,
     Assets,
+    AssetsFell,
     AssetsGrew,
     Attribute,
     CareHeld,
@@ -70,6 +71,7 @@ def _clause(condition: Condition, wording: Wording, *, negated: bool, nested: bo
 def _leaf(
     condition: EntryValue
     | AssetsGrew
+    | AssetsFell
     | Attribute
     | Consented
     | DaysSince
@@ -87,6 +89,8 @@ def _leaf(
             return _value(condition, wording)
         case AssetsGrew(over_percent=percent, months=months):
             return "assets_grew", {"percent": percent, "months": counted(months, "month", wording)}
+        case AssetsFell(over_percent=percent, months=months):
+            return "assets_fell", {"percent": percent, "months": counted(months, "month", wording)}
         case Attribute(name=name) if name in TEXT_ATTRIBUTES:
             return f"attribute.{name}", {"values": listed(condition.one_of or (), "or_value", wording)}
         case Attribute(name=name, at_least=least, at_most=most):

@@ -65,6 +65,16 @@ class AssetsGrew(_Condition, tag="assets_grew", frozen=True, kw_only=True):
     months: Annotated[int, Meta(ge=1, le=12)]
 
 
+class AssetsFell(_Condition, tag="assets_fell", frozen=True, kw_only=True):
+    """Recorded assets fell by more than ``over_percent`` in each of the last ``months`` calendar months.
+
+    Months are as for ``assets_grew``; a fall to nothing, or below, counts.
+    """
+
+    over_percent: Annotated[int, Meta(ge=0, le=99)]
+    months: Annotated[int, Meta(ge=1, le=12)]
+
+
 class Attribute(_Condition, tag="attribute", frozen=True, kw_only=True):
     """What is known of the customer: a text is ``one_of`` those given, a number in the bounds (included).
 
@@ -221,6 +231,7 @@ Condition = (
     | Not
     | EntryValue
     | AssetsGrew
+    | AssetsFell
     | Attribute
     | Holds
     | Consented

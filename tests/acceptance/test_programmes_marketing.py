@@ -71,3 +71,47 @@ class TestTierUpgradeWithACheck:
         assert life.messages() == [NotSent("tier-course", "care_hold", GROWN)]
         assert [task.rule for task in life.bodies(TaskSuppressed)] == ["care_hold"]
         assert life.customer.enrolments == {}
+
+
+class TestWinBackOfAssets:
+    FELL = noon(date(2026, 4, 28))
+    SURVEY = Sent("win-back-assets-survey", "email", FELL)
+    OFFER = Sent("win-back-assets-offer", "email", noon(date(2026, 5, 12)))
+
+    def fallen(self, *amounts: str) -> Scenario:
+        return Scenario("win-back-assets").given(
+            (NEW_YEAR, registered()), (NEW_YEAR, granted()), *growth(*amounts)
+        )
+
+    def test_three_months_of_falling_bring_a_survey_an_offer_and_a_call(self) -> None:
+        life = self.fallen("1000", "790", "620", "490").until(LATER)
+        assert life.messages() == [self.SURVEY, self.OFFER]
+        assert life.tasks() == [("relationship_manager", noon(date(2026, 5, 26)))]
+
+    @pytest.mark.parametrize(
+        "amounts",
+        [
+            ("1000", "800", "620", "490"),  # exactly 20 % is not more than 20 %
+            ("1000", "790", "620"),  # three balances are two months of falling
+            ("0", "-10", "-20", "-30"),  # where there was nothing, nothing falls
+            ("1000", "790", "790", "490"),
+        ],
+    )
+    def test_less_than_that_brings_nothing(self, amounts: tuple[str, ...]) -> None:
+        assert self.fallen(*amounts).until(LATER).messages() == []
+
+    def test_money_that_comes_back_is_the_goal(self) -> None:
+        life = self.fallen("1000", "790", "620", "490", "700").until(LATER)
+        assert life.messages() == [self.SURVEY, self.OFFER]
+        assert life.tasks() == [("relationship_manager", noon(date(2026, 5, 26)))]
+        early = self.fallen("1000", "790", "620", "490").given((noon(date(2026, 5, 5)), balance("700")))
+        assert early.until(LATER).messages() == [self.SURVEY]
+        assert [ended.reason for ended in early.bodies(EnrolmentEnded)] == ["goal_reached"]
+
+    def test_without_a_yes_nothing_is_said_and_somebody_calls(self) -> None:
+        life = Scenario("win-back-assets").given(
+            (NEW_YEAR, registered()), *growth("1000", "790", "620", "490")
+        )
+        life.until(LATER)
+        assert {m.rule for m in life.messages() if isinstance(m, NotSent)} == {"no_consent"}
+        assert len(life.tasks()) == 1

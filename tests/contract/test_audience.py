@@ -163,6 +163,40 @@ BORDERS = [
         "assets_grew, over_percent: 0, months: 1",
         living((at("2026-01-10 12:00"), balance("1")), balance("99")),
     ),
+    (
+        "assets_fell, over_percent: 20, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("80")),
+    ),
+    (
+        "assets_fell, over_percent: 19, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("80")),
+    ),
+    (
+        "assets_fell, over_percent: 20, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("79.99")),
+    ),
+    (
+        "assets_fell, over_percent: 99, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("0")),
+    ),
+    (
+        "assets_fell, over_percent: 99, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("-5")),
+    ),
+    (
+        "assets_fell, over_percent: 0, months: 1",
+        living((at("2026-02-10 12:00"), balance("-1")), balance("-9")),
+    ),
+    (
+        "assets_fell, over_percent: 0, months: 1",
+        living((at("2026-02-10 12:00"), balance("100")), balance("99.99")),
+    ),
+    (
+        "assets_fell, over_percent: 10, months: 2",
+        living(
+            (at("2026-01-10 12:00"), balance("100")), (at("2026-02-10 12:00"), balance("89")), balance("50")
+        ),
+    ),
     ("days_since, fact: transaction.posted/1, at_least: 1", living((at("2026-03-09 23:59"), paid()))),
     (
         "days_since, fact: transaction.posted/1, at_most: 0",

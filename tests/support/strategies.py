@@ -20,6 +20,7 @@ from domain.tally import Tally, one_more
 from journeys.definition import (
     All,
     Assets,
+    AssetsFell,
     AssetsGrew,
     Attribute,
     AttributeName,
@@ -210,6 +211,7 @@ leaves: dict[type[Any], st.SearchStrategy[Condition]] = {
         name=st.sampled_from(["age", "kind", "none"]),
         one_of=st.none() | st.just(("7", "fund")),
     ),
+    AssetsFell: st.builds(AssetsFell, over_percent=st.integers(0, 50), months=st.integers(1, 3)),
     AssetsGrew: st.builds(AssetsGrew, over_percent=st.integers(0, 50), months=st.integers(1, 3)),
     Attribute: _bounded(
         Attribute,
@@ -287,7 +289,7 @@ lively_conditions: st.SearchStrategy[Condition] = _trees(
             journey=st.sampled_from(["birthday", "maturity", "win-back", "made-up"]),
             within_days=st.none() | _FEW_DAYS,
         ),
-        *(leaves[kind] for kind in (Profile, AssetsGrew, Consented, Assets, CareHeld, InSegment)),
+        *(leaves[kind] for kind in (Profile, AssetsFell, AssetsGrew, Consented, Assets, CareHeld, InSegment)),
     )
 )
 

@@ -1,8 +1,8 @@
 """Histories written by released versions come out again for ever; changing one is a breaking change.
 
 The first life runs on the documents in ``golden/first-programmes``, so that new programmes and versions leave
-it as it was. ``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one
-that is there.
+it as it was; the second on all that are shipped, so that a change of what they say is seen.
+``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one that is there.
 """
 
 import json
@@ -17,9 +17,11 @@ import pytest
 
 from domain import catalogue as facts
 from domain.catalogue import Envelope, Fact
+from support.all_programmes import all_programmes
 from support.bank import Bank
 from support.facts import at, noon
 from support.scenario import envelope
+from tidings.documents import shipped
 from tidings.memory import Room
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -63,11 +65,12 @@ def first_programmes() -> list[Envelope]:
     ]
 
 
-LIVES = {"first-programmes": first_programmes}
+LIVES = {"first-programmes": first_programmes, "all-programmes": all_programmes}
+DOCUMENTS = {"first-programmes": None, "all-programmes": shipped()}
 
 
 def lived(name: str, folder: Path) -> str:
-    bank = Bank(folder, partitions=1)
+    bank = Bank(folder, partitions=1, documents=DOCUMENTS[name])
     assert bank.take(LIVES[name]()).refused == []
     bank.run(UNTIL)
     assert bank.verify().findings == []
@@ -90,6 +93,15 @@ def test_the_same_life_has_the_same_history(name: str, tmp_path: Path) -> None:
     assert lived(name, tmp_path) == (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
 
 
+def test_the_second_life_meets_every_programme_and_every_text() -> None:
+    lines = (GOLDEN / "all-programmes.jsonl").read_text(encoding="utf-8").splitlines()
+    bodies = [event["body"] for event in map(json.loads, lines) if event["kind"] == "enrolment.started/1"]
+    assert {body["journey"] for body in bodies} | {"birthday"} == {j.journey for j in shipped().journeys}
+    asked = {body["template"] for body in (json.loads(line)["body"] for line in lines) if "template" in body}
+    left_out = {"birthday-greeting", "complaint-delayed"} - asked
+    assert asked | left_out == {template.template for template in shipped().templates}
+
+
 @pytest.mark.parametrize("name", sorted(LIVES))
 def test_a_fold_that_means_something_else_has_another_number(name: str, tmp_path: Path) -> None:
     """Raise ``domain.fold.FOLD`` before the states of a golden life are written anew."""
@@ -98,7 +110,7 @@ def test_a_fold_that_means_something_else_has_another_number(name: str, tmp_path
 
 
 def state(name: str, folder: Path) -> dict[str, object]:
-    bank = Bank(folder, partitions=1)
+    bank = Bank(folder, partitions=1, documents=DOCUMENTS[name])
     bank.take(LIVES[name]())
     bank.run(UNTIL, room=Room(10, events_between_snapshots=1))
     ((form, stored),) = bank.sql("SELECT form, state FROM snapshots")

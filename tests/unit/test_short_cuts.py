@@ -12,19 +12,28 @@ from hypothesis import strategies as st
 from domain.catalogue import Envelope
 from domain.ids import derived_id
 from journeys import engine
-from journeys.definition import Journey
+from journeys.definition import Journey, heard_inside
 from support.bank import Bank
+from support.scenario import SHIPPED_RULEBOOK, SHIPPED_RULES
 from support.strategies import END, START, lives, own_journeys
 from tidings import process
 from tidings.memory import Room
 
 NAMESPACE = UUID("6d1f0c1e-7f5b-5c8e-9a53-0d8f5e5b7a11")
+# The facts of which there are most.
+FREQUENT = {"transaction.posted/1", "session.started/1", "page.viewed/1"}
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.lists(texts))
 def test_a_derived_id_is_the_uuid_of_version_5_of_its_parts(parts: list[str]) -> None:
     assert derived_id(*parts) == str(uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+def test_no_shipped_programme_begins_by_a_frequent_fact_or_listens_to_one_but_win_back() -> None:
+    assert not FREQUENT & SHIPPED_RULES.fact_entries.keys()
+    listening = {j.journey for j in SHIPPED_RULEBOOK.journeys if FREQUENT & set(heard_inside(j))}
+    assert listening == {"win-back"}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -31,7 +31,7 @@ test: $(STAMP)  ## everything but the longest, under five minutes
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m 'not long'
 
-test-long: $(STAMP)  ## what kills processes over and over: a minute or two, run by CI
+test-long: $(STAMP)  ## kills, the real bank, long properties: some minutes, run by CI
 	$(BIN)/pytest -q -n 2 -m long
 
 $(BENCH_STAMP): $(STAMP)

@@ -69,6 +69,8 @@ def lived_brokenly(
     return bank
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     told=lives(customers=4, most=8),

@@ -112,6 +112,8 @@ def test_an_archive_tells_all_that_its_store_tells(server: bool, tmp_path: Path)
     store.engine.dispose()
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_command_line_reads_an_archive_when_the_store_is_gone(tmp_path: Path) -> None:
     bank = lived_bank(tmp_path)
     message = bank.sql("SELECT id FROM messages ORDER BY id")[0][0]

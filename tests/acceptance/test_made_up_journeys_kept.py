@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,8 @@ def answers(bank: Bank) -> list[Envelope]:
     return told
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(published(), lives(most=8), st.integers(1, 5))
 def test_made_up_journeys_keep_what_every_history_keeps(

@@ -72,6 +72,8 @@ def histories(bank: Bank) -> dict[str, list[object]]:
     }
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=passages(), change=changes())
 def test_nothing_is_sent_twice_everybody_ends_and_all_can_be_made_again(
@@ -85,6 +87,8 @@ def test_nothing_is_sent_twice_everybody_ends_and_all_can_be_made_again(
         assert bank.tidings.ledger.inside("own") == []
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     told=passages(),
@@ -106,6 +110,8 @@ def test_histories_do_not_depend_on_who_comes_first_nor_on_kills(
         assert broken.verify().findings == []
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=passages(), change=changes())
 def test_the_preview_says_what_happens(told: list[Envelope], change: Change) -> None:

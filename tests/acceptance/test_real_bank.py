@@ -111,6 +111,8 @@ def expected(count: Expected) -> Counter[tuple[str, str, str, datetime, str]]:
     return Counter((m.customer, m.journey, m.template, m.at, m.status) for m in count.messages)
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_ledger_is_what_an_independent_count_says(lived: Folder) -> None:
     count = independent(consent=True)
     assert told(lived) == expected(count)
@@ -125,6 +127,8 @@ def test_the_ledger_is_what_an_independent_count_says(lived: Folder) -> None:
     assert any(message.status == "suppressed" for message in count.messages)
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_without_consent_the_same_is_asked_for_and_marketing_is_kept_back(tmp_path: Path) -> None:
     folder = imported(tmp_path / "silent", consent=False)
     folder.tidings("run", "--until", UNTIL)
@@ -140,6 +144,8 @@ def test_without_consent_the_same_is_asked_for_and_marketing_is_kept_back(tmp_pa
     assert reasons == {"no_consent": kept_back - minors, "too_young": minors}
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_every_fact_of_the_records_is_taken_once(lived: Folder) -> None:
     counts = json.loads(
         lived.tidings("import", "berka", str(BERKA), "--assume-consent", "marketing", "--json")
@@ -152,6 +158,8 @@ def test_every_fact_of_the_records_is_taken_once(lived: Folder) -> None:
     }
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_whole_history_is_decided_again_without_a_difference(lived: Folder) -> None:
     verified = json.loads(lived.tidings("audit", "verify", "--json"))
     assert verified["ok"] is True
@@ -159,6 +167,8 @@ def test_the_whole_history_is_decided_again_without_a_difference(lived: Folder) 
     assert verified["replayed"] > 40_000
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_another_store_with_other_partitions_tells_the_same_to_the_byte(
     lived: Folder, tmp_path: Path
 ) -> None:

@@ -155,6 +155,8 @@ def tidings(bank: Bank, *arguments: str, code: int) -> str:
     return done.stderr if code else done.stdout
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_command_removes_verifies_and_restores(bank: Bank, archive: Path) -> None:
     kept = ["archive", str(archive)]
     before = left(bank)

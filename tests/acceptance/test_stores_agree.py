@@ -47,6 +47,7 @@ def worker(bank: Bank) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=bank.outbox.parent)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_three_workers_of_which_two_are_killed_tell_what_one_tells(tmp_path: Path) -> None:
     seed = int(os.environ.get("TIDINGS_TEST_SEED", "7"))

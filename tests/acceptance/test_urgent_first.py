@@ -164,6 +164,8 @@ def stopping(chance: Random, *, often: float) -> Callable[[], None]:
     return stop
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lives(), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_histories_do_not_depend_on_time_or_on_stops_amid_a_hand_over(

@@ -75,6 +75,7 @@ def askable(tree: Condition) -> bool:
     return not any(isinstance(part, EntryValue | StepOutcomeIs) for _, part in with_parts(tree, ()))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import get_args
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def test_every_sort_of_step_is_made_up() -> None:
     assert steps("s", st.just("t")).keys() == set(get_args(Step))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(journeys())
 def test_validation_lets_through_exactly_what_runs_to_its_end(journey: Journey) -> None:
     found = problems(journey, SHIPPED_RULES.templates, SHIPPED_RULES.calendars)
@@ -56,6 +57,8 @@ answers = st.lists(
 )
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(journeys().filter(runs_to_its_end), answers)
 def test_a_passage_ends_and_says_nothing_twice(journey: Journey, told: list[tuple[int, Fact]]) -> None:

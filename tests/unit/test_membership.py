@@ -126,6 +126,8 @@ def lived(
     return bank
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @some
 @given(segments(), dense_lives(customers=3), st.integers(1, 9))
 def test_a_fact_that_passes_by_unread_would_have_changed_no_class(

@@ -36,6 +36,8 @@ def test_no_shipped_programme_begins_by_a_frequent_fact_or_listens_to_one_but_wi
     assert listening == {"win-back"}
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lives(), own_journeys(), st.integers(1, 4), st.integers(1, 6))
 def test_a_customer_from_a_snapshot_is_the_one_from_the_history(

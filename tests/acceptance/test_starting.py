@@ -18,7 +18,7 @@ from stores import customers as customers_of_store
 from stores.customers import every_customer, how_many
 from stores.inbox import Inbox, Taken
 from support.bank import Bank
-from support.facts import at, balance, registered
+from support.facts import at, balance, opened, registered
 from support.postgres import fresh_database
 from support.scenario import envelope
 from support.strategies import entered
@@ -175,6 +175,23 @@ class TestBroadcast:
         assert bank.run(at("2026-02-02 12:00")).journeys == {"cut": 2}
         assert started(bank) == [{"customer": c, "fact": c, "rate": "3.25"} for c in ("c-0", "c-2")]
         assert bank.verify().ok
+
+    def test_an_audience_is_told_of_by_a_condition(
+        self, bank: Bank, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bank.take(
+            [envelope("c-loan", NEW_YEAR, registered()), envelope("c-loan", NEW_YEAR, opened(kind="loan"))]
+        )
+        bank.run(at("2026-01-02 12:00"))
+        where = tmp_path / "borrowers.yaml"
+        where.write_text("{is: holds, kinds: [loan]}")
+        out, _ = tidings(bank, capsys, *self.command(), *TIME, "--where", str(where), "--json")
+        assert json.loads(out)["customers"] == 1
+        assert bank.sql("SELECT count(*) FROM inbox") == [(1,)]
+        where.write_text("{is: days_since, fact: nothing/1, at_most: 3}")
+        _, err = tidings(bank, capsys, *self.command("cut-2"), "--where", str(where), code=1)
+        assert "there is no fact nothing/1" in err
+        assert bank.sql("SELECT count(*) FROM inbox") == [(1,)]
 
     def test_repeated_it_adds_nothing_whenever_it_is_repeated_but_for_who_came_since(
         self, bank: Bank, capsys: pytest.CaptureFixture[str]

@@ -40,7 +40,7 @@ def command() -> None:
 @click.pass_context
 def count_command(ctx: click.Context, terminal: Terminal, where: Path, as_of: datetime | None) -> None:
     """How many customers the condition is true of."""
-    audience, condition = _asked(ctx, terminal, where)
+    audience, condition = asked(ctx, terminal, where)
     at = as_of or audience.clock()
     count, customers = audience.count(condition, at=at), audience.count(_EVERYBODY, at=at)
     terminal.tell("audience.count", count=f"{count:,}", customers=f"{customers:,}", at=_instant(at))
@@ -58,7 +58,7 @@ def list_command(
     ctx: click.Context, terminal: Terminal, where: Path, as_of: datetime | None, limit: int | None
 ) -> None:
     """The customers whom the condition is true of, one id a line."""
-    audience, condition = _asked(ctx, terminal, where)
+    audience, condition = asked(ctx, terminal, where)
     at = as_of or audience.clock()
     subjects = audience.subjects(condition, at=at, limit=limit)
     for subject in subjects:
@@ -67,7 +67,7 @@ def list_command(
     terminal.json({**told, "customers": subjects})
 
 
-def _asked(ctx: click.Context, terminal: Terminal, where: Path) -> tuple[Audience, Condition]:
+def asked(ctx: click.Context, terminal: Terminal, where: Path) -> tuple[Audience, Condition]:
     """The audiences, brought up to date, and the condition, told as a sentence; ends where it is faulty."""
     document = read_document(where)
     tidings = bootstrap(terminal.settings)

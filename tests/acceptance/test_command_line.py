@@ -306,6 +306,7 @@ class TestRefusals:
         told = one_line(tidings(tmp_path, "init", "--store", "sqlite:///nowhere/tidings.db", code=1)[1])
         assert "the folder nowhere does not exist" in told
 
+    @pytest.mark.long
     @pytest.mark.slow
     def test_another_program_is_writing(self, folder: Path) -> None:
         (folder / "facts.jsonl").write_text(lines(REGISTERED))

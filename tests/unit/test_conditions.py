@@ -179,6 +179,8 @@ def test_of_whom_nothing_is_known_nothing_is_true(leaf: Condition) -> None:
         assert holds(leaf, NOBODY, entry={}) is False
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(conditions, customers())
 def test_every_condition_is_decided_of_everybody_and_not_is_the_opposite(

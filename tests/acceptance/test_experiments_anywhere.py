@@ -269,6 +269,8 @@ def test_the_counts_of_a_report_are_those_of_the_histories(tmp_path: Path, kind:
     assert experiments.versions("trial") == [1, 2]
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_they_are_the_same_on_postgresql_and_by_several_workers(tmp_path: Path) -> None:
     files = lived(bank(tmp_path, "files", partitions=1), busy(20, customers=24))
     server = lived(

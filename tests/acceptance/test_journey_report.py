@@ -186,6 +186,7 @@ def test_a_confidence_that_is_none_is_refused(
     tidings(bank, capsys, "offer", "--confidence", confidence, code=2)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_where_the_ways_are_the_same_few_experiments_show_a_difference(tmp_path: Path) -> None:
     """200 experiments over one bank: of intervals of 95 in a hundred about so many hold 0, of 80 about 80."""

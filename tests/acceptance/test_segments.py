@@ -449,6 +449,8 @@ def _lived(bank: Bank, told: list[Envelope], batch: int) -> Bank:
     return bank
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=dense_lives(customers=3))
 def test_postgresql_tells_what_sqlite_tells(

@@ -24,6 +24,8 @@ START = date(2026, 1, 1)
 UNTIL = datetime(2026, 7, 1, tzinfo=UTC)
 
 
+@pytest.mark.long
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=lives(), own=own_journeys())
 def test_postgresql_tells_what_sqlite_tells(

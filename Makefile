@@ -24,7 +24,7 @@ check: $(STAMP)  ## the quick part: style, types, layers, fast tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m 'not slow'
 
-test: $(STAMP)  ## everything but the longest, under five minutes
+test: $(STAMP)  ## everything but the longest, about five minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -60,9 +60,7 @@ class Stretch(Struct):
         keep(connection, messages, self.messages)
         keep(connection, tasks, self.tasks)
         update(connection, messages, _CHANGED, self.changes)
-        # One after the other: a task may be escalated and done in one stretch.
-        for change in self.task_changes:
-            update(connection, tasks, _TASK_CHANGED, [change])
+        update(connection, tasks, _TASK_CHANGED, self.task_changes)
         self.noted.take_in(connection)
         self.members.take_in(connection)
         self.whereabouts.take_in(connection)
@@ -72,6 +70,7 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
     """What the partition's events after one sequence number, up to another, say."""
     requested: dict[str, dict[str, object]] = {}
     changed: dict[str, dict[str, object]] = {}
+    turned: dict[str, tuple[object, ...]] = {}
     stretch = Stretch(members=Memberships(partition), whereabouts=Whereabouts(partition))
     for stream, kind, at, stored in rows(connection, _SELECT, partition=partition, after=after, upto=upto):
         body = decode_body(kind, stored)
@@ -82,9 +81,11 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
             case TaskCreated():
                 stretch.tasks.append(_created(partition, stream, at, body))
             case TaskEscalated():
-                stretch.task_changes.append((partition, body.task, body.role, "escalated", None))
+                turned[body.task] = (body.role, "escalated", None)
             case TaskDone():
-                stretch.task_changes.append((partition, body.task, None, body.outcome, at))
+                # It may have been escalated within the stretch.
+                role, *_ = turned.get(body.task, (None,))
+                turned[body.task] = (role, body.outcome, at)
             case EnrolmentStarted() | EnrolmentHeldOut() | SplitTaken() | GoalReached():
                 stretch.noted.note(partition, stream, at, body)
             case SegmentEntered() | SegmentLeft():
@@ -96,6 +97,7 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
                 entry = requested.get(message) or changed.setdefault(message, {})
                 entry.update(_change(kind, at, body))
     stretch.messages = [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
+    stretch.task_changes = [(partition, task, *change) for task, change in turned.items()]
     stretch.changes = [
         (partition, message, *(entry.get(name) for name in _CHANGED)) for message, entry in changed.items()
     ]

@@ -1,12 +1,14 @@
 """What the steps of a journey do: given a journey and facts, exactly these things are decided."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain import catalogue as facts
 from domain.catalogue import Fact
+from domain.clock import to_micros
 from domain.enrolment import work_id
 from domain.events import (
     AdmissionRefused,
@@ -47,8 +49,9 @@ from journeys.definition import (
     Webhook,
 )
 from journeys.rulebook import Rulebook, Rules
+from support.bank import Bank
 from support.facts import at, registered
-from support.scenario import SHIPPED_RULEBOOK, Scenario
+from support.scenario import SHIPPED_RULEBOOK, Scenario, envelope
 
 GO = "x.go/1"
 END = End(step="end")
@@ -447,3 +450,28 @@ def test_a_task_has_the_id_of_its_visit() -> None:
     (waiting,) = scenario.bodies(EnrolmentWaiting)
     assert waiting.work == tasks_of(scenario)[0].task == work_id(started.enrolment, step="check", visit=1)
     assert scenario.customer.enrolments[started.enrolment].visits == {"check": 1}
+
+
+@pytest.mark.parametrize("in_one_go", [True, False])
+def test_the_list_of_tasks_tells_who_had_it_last_and_how_it_ended(tmp_path: Path, in_one_go: bool) -> None:
+    step = Task(
+        step="call", role="call_centre", title={"en": "Call"}, due_days=2, escalate_to="operator", next="end"
+    )
+    begin = at("2026-01-30 12:00")
+    bank = Bank(tmp_path)
+    bank.publish(own(step, END, enter=EnterOnFact(fact="feedback.given/1")))
+    feedback = told(facts.FeedbackGiven, "go", topic="t")
+    bank.take([envelope("c-1", begin, registered()), envelope("c-1", begin, feedback)])
+    bank.run(at("2026-01-31 12:00"))
+    (task,) = [task for task in bank.tidings.ledger.tasks() if task.journey == "own"]
+    assert (task.role, task.status, task.done_at) == ("call_centre", "open", None)
+    bank.run(at("2026-02-02 12:00"))
+    if not in_one_go:
+        (late,) = [task for task in bank.tidings.ledger.tasks() if task.journey == "own"]
+        assert (late.role, late.status, late.done_at) == ("operator", "escalated", None)
+    done = told(facts.TaskDone, "done", task=task.id, outcome="reached")
+    bank.take([envelope("c-1", at("2026-02-03 12:00"), done)])
+    bank.run(at("2026-02-04 12:00"))
+    (over,) = [task for task in bank.tidings.ledger.tasks() if task.journey == "own"]
+    assert (over.role, over.status) == ("operator", "reached")
+    assert over.done_at == to_micros(at("2026-02-03 12:00"))

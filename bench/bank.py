@@ -9,8 +9,8 @@ from sqlalchemy import event
 
 from bench.place import settle
 from bench.stopwatch import Spent, Stopwatch
-from channels.base import Accepted, Answer, Channel, NotTaken, Outcome, Outgoing
-from domain.catalogue import ChannelName, Envelope
+from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, everywhere
+from domain.catalogue import Envelope
 from domain.clock import to_micros
 from stores.inbox import Told
 from tidings.bootstrap import Tidings, bootstrap
@@ -36,6 +36,9 @@ class Nowhere:
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         return [NotTaken() for _ in messages]
 
+    async def close(self) -> None:
+        pass
+
 
 class Lived(NamedTuple):
     """What a run did and what it took; ``batches`` is the number of committed transactions."""
@@ -51,9 +54,7 @@ def opened(url: str) -> Tidings:
 
 
 def _opened(settings: Settings) -> Tidings:
-    nowhere = Nowhere()
-    channels: dict[ChannelName, Channel] = {"email": nowhere, "sms": nowhere, "push": nowhere}
-    return bootstrap(settings, channels=channels)
+    return bootstrap(settings, channels=everywhere(Nowhere()))
 
 
 def bank(customers: int) -> Iterator[Envelope]:

@@ -20,7 +20,7 @@ from bench.command import Figures, Size, main, rounded
 from bench.place import Place
 from bench.stopwatch import peak_rss_mb
 from bench.stream import SPEAKING_SHARE, TICK_SECONDS, Fed, Feed, feed, prepare, speaking
-from channels.base import Outcome, Outgoing
+from channels.base import Outcome, Outgoing, everywhere
 from domain.clock import to_micros
 from tidings.bootstrap import CUSTOMER_PARTITIONS, Tidings, bootstrap, wall_clock
 from tidings.process import Tally, Worker
@@ -143,7 +143,7 @@ def _live(url: str, what: Feed, *, marketing: int = 0, follow: bool = False, pro
     message) a run is as if there were no turns.
     """
     channel = Stamps(seconds=provider)
-    tidings = bootstrap(Settings(url), channels={"email": channel})
+    tidings = bootstrap(Settings(url), channels=everywhere(channel))
     tally = Tally()
     worker = tidings.worker(tally)
     _run(tidings, worker)

@@ -31,6 +31,9 @@ class Sandbox:
         """Write each message and say so. Raises StoreUnusable where the folder cannot be written."""
         return [self._send(message) for message in messages]
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """Whether each message is in the folder."""
         return [self._known(message) for message in messages]
@@ -62,7 +65,7 @@ class Sandbox:
         return outcome
 
 
-def answer(message: Outgoing) -> Outcome:
+def answer(message: Outgoing) -> Accepted | Rejected | Unknown:
     """What the sandbox says of a message, which is all that a simulation asks: nothing is written."""
     if "+rejected" in message.address:
         return Rejected("sandbox: asked to reject")

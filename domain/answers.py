@@ -1,6 +1,10 @@
 """Facts that answer: what customers, providers, colleagues and other systems say back."""
 
-from domain.fact import ChannelName, Fact, PersonalText, Text
+from typing import Literal
+
+from msgspec import UNSET
+
+from domain.fact import ChannelName, Fact, LaterPersonalText, LaterText, PersonalDevice, PersonalText, Text
 
 
 class ComplaintFiled(Fact, frozen=True, kw_only=True, gc=False):
@@ -31,17 +35,26 @@ class FeedbackGiven(Fact, frozen=True, kw_only=True, gc=False):
 
 
 class ContactBounced(Fact, frozen=True, kw_only=True, gc=False):
-    """A permanent failure of this address; nothing more is sent to it."""
+    """A permanent failure of this address; nothing more is sent to it.
+
+    ``message`` is the one that came back, where it is known.
+    """
 
     channel: ChannelName
     address: PersonalText
+    message: LaterText = UNSET
+    reason: LaterText = UNSET
 
 
 class ContactComplained(Fact, frozen=True, kw_only=True, gc=False):
-    """The recipient called a message unwanted; nothing more is sent to this address."""
+    """The recipient called a message unwanted; nothing more is sent to this address.
+
+    ``message`` is the one that they meant, where it is known.
+    """
 
     channel: ChannelName
     address: PersonalText
+    message: LaterText = UNSET
 
 
 class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
@@ -49,6 +62,61 @@ class ContactReplied(Fact, frozen=True, kw_only=True, gc=False):
 
     channel: ChannelName
     text: PersonalText
+
+
+class ContactOptedOut(Fact, frozen=True, kw_only=True, gc=False):
+    """Whoever has this address wants no more of it (STOP, 退订): it counts for the address, not the person.
+
+    The policy's ``opt_out_stops`` says which purposes it silences. ``text`` is what they wrote.
+    """
+
+    channel: ChannelName
+    address: PersonalText
+    provenance: Text
+    text: LaterPersonalText = UNSET
+    message: LaterText = UNSET
+
+
+class ContactOptedIn(Fact, frozen=True, kw_only=True, gc=False):
+    """Whoever has this address takes back that they want no more of it (START). Fields as of the no."""
+
+    channel: ChannelName
+    address: PersonalText
+    provenance: Text
+    text: LaterPersonalText = UNSET
+    message: LaterText = UNSET
+
+
+class DeviceRegistered(Fact, frozen=True, kw_only=True, gc=False):
+    """A device of the customer that push messages go to from now on, ``<platform>:<token>``.
+
+    Platforms are fcm, apns and web; for the last the token is the subscription as JSON.
+    """
+
+    device: PersonalDevice
+
+
+class DeviceRetired(Fact, frozen=True, kw_only=True, gc=False):
+    """A device that push messages go to no more; the one before it takes its place."""
+
+    device: PersonalDevice
+    reason: LaterText = UNSET
+
+
+class MessageUndelivered(Fact, frozen=True, kw_only=True, gc=False):
+    """The provider took the message of this id and could not deliver it; the address may yet be good."""
+
+    message: Text
+    reason: LaterText = UNSET
+
+
+class MessageSettled(Fact, frozen=True, kw_only=True, gc=False):
+    """A person found out what became of a message whose outcome was unknown."""
+
+    message: Text
+    outcome: Literal["accepted", "rejected"]
+    by: Text
+    reason: LaterText = UNSET
 
 
 class MessageDelivered(Fact, frozen=True, kw_only=True, gc=False):

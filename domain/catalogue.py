@@ -9,17 +9,23 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.answers import ComplaintFiled as ComplaintFiled
 from domain.answers import ComplaintResolved as ComplaintResolved
 from domain.answers import ContactBounced as ContactBounced
 from domain.answers import ContactComplained as ContactComplained
+from domain.answers import ContactOptedIn as ContactOptedIn
+from domain.answers import ContactOptedOut as ContactOptedOut
 from domain.answers import ContactReplied as ContactReplied
+from domain.answers import DeviceRegistered as DeviceRegistered
+from domain.answers import DeviceRetired as DeviceRetired
 from domain.answers import FeedbackGiven as FeedbackGiven
 from domain.answers import MessageClicked as MessageClicked
 from domain.answers import MessageDelivered as MessageDelivered
 from domain.answers import MessageOpened as MessageOpened
+from domain.answers import MessageSettled as MessageSettled
+from domain.answers import MessageUndelivered as MessageUndelivered
 from domain.answers import SurveyAnswered as SurveyAnswered
 from domain.answers import TaskDone as TaskDone
 from domain.answers import WebhookAnswered as WebhookAnswered
@@ -40,7 +46,8 @@ from domain.fact import Text as Text
 class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
     """The person becomes a customer; told again, what it says replaces what was known.
 
-    Until a language and a zone are told they are English and UTC.
+    Until a language and a zone are told they are English and UTC. ``wechat`` is the open id that they have
+    with the bank's official account.
     """
 
     birth_date: PersonalDate | None = None
@@ -53,6 +60,7 @@ class CustomerRegistered(Fact, frozen=True, kw_only=True, gc=False):
     email: PersonalText | None = None
     phone: PersonalText | None = None
     device: PersonalText | None = None
+    wechat: LaterPersonalText = UNSET
 
 
 class CustomerChanged(Fact, frozen=True, kw_only=True, gc=False):
@@ -68,6 +76,7 @@ class CustomerChanged(Fact, frozen=True, kw_only=True, gc=False):
     email: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
     phone: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
     device: Annotated[str, Meta(max_length=320), PERSONAL] | None = None
+    wechat: Annotated[str, Meta(max_length=320), PERSONAL] | UnsetType | None = UNSET
 
 
 class CustomerMerged(Fact, frozen=True, kw_only=True, gc=False):
@@ -269,9 +278,15 @@ FACTS: dict[str, type[Fact]] = {
     "contact.bounced/1": ContactBounced,
     "contact.complained/1": ContactComplained,
     "contact.replied/1": ContactReplied,
+    "contact.opted_out/1": ContactOptedOut,
+    "contact.opted_in/1": ContactOptedIn,
+    "device.registered/1": DeviceRegistered,
+    "device.retired/1": DeviceRetired,
     "message.delivered/1": MessageDelivered,
     "message.opened/1": MessageOpened,
     "message.clicked/1": MessageClicked,
+    "message.undelivered/1": MessageUndelivered,
+    "message.settled/1": MessageSettled,
     "task.done/1": TaskDone,
     "webhook.answered/1": WebhookAnswered,
     "journey.requested/1": JourneyRequested,
@@ -279,7 +294,7 @@ FACTS: dict[str, type[Fact]] = {
 
 _OWN_FACT = re.compile(OWN_FACT)
 _RANKS = {"account": 1, "holding": 2, "transaction": 3, "balance": 4}
-_WHO_FIRST = ("customer", "consent", "care_hold", "risk")
+_WHO_FIRST = ("customer", "consent", "care_hold", "risk", "device")
 
 
 def fact_type(kind: str) -> type[Fact] | None:

@@ -41,7 +41,8 @@ class Customer(Struct, frozen=True):
     """Everything that decisions may look at. ``clock_at`` never goes back (aware UTC).
 
     ``since`` is the day of the earliest registration, where the customer lived then.
-    ``segments`` is the class that the customer is in, by segment.
+    ``opted_out`` are addresses whose owner wanted no more of them, ``devices`` those that were registered,
+    the newest last. ``segments`` is the class that the customer is in, by segment.
     ``fact_days`` counts facts by kind, ``message_days`` messages by how they ended (``message.ended_as``),
     each on the day that the customer's calendar showed then.
     """
@@ -60,6 +61,8 @@ class Customer(Struct, frozen=True):
     region: str = ""
     addresses: dict[ChannelName, str] = {}
     dead_addresses: tuple[str, ...] = ()
+    opted_out: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     consents: tuple[Word, ...] = ()
     care_holds: tuple[str, ...] = ()
     risk_level: int | None = None
@@ -78,6 +81,10 @@ class Customer(Struct, frozen=True):
     segments: dict[str, str] = {}
     fact_days: dict[str, Tally] = {}
     message_days: dict[str, Tally] = {}
+
+    def address(self, channel: ChannelName) -> str | None:
+        """Where messages by this channel go; None where it is not known. The inbox is the customer's own."""
+        return self.subject if channel == "inbox" else self.addresses.get(channel)
 
     @property
     def next_timer(self) -> tuple[datetime, str] | None:

@@ -5,6 +5,7 @@ as facts do.
 """
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -52,13 +53,34 @@ class MessageAccepted(Struct, frozen=True, kw_only=True, gc=False):
 
     message: str
     provider_id: str
+    provider: str | UnsetType = UNSET
 
 
-class MessageRejected(Struct, frozen=True, kw_only=True, gc=False):
-    """Input: the provider refused the message for good."""
+class MessagePostponed(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Input: the message did not leave, and is judged again at ``until`` (aware UTC).
+
+    ``provider`` certainly did not take it, so that another may be given it; "" where none was asked. With
+    ``in_doubt`` the provider may have it: it is given the message again under the same id, and no other is.
+    """
 
     message: str
     reason: str
+    until: datetime
+    provider: str = ""
+    in_doubt: bool = False
+
+
+class MessageRejected(Struct, frozen=True, kw_only=True, gc=False):
+    """Input: the provider refused the message for good.
+
+    ``refused`` says that it would refuse any message to this address: ``address`` where it leads nowhere,
+    ``opted_out`` where its owner wants no more.
+    """
+
+    message: str
+    reason: str
+    provider: str | UnsetType = UNSET
+    refused: Literal["address", "opted_out"] | UnsetType = UNSET
 
 
 class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
@@ -66,6 +88,7 @@ class MessageUnknown(Struct, frozen=True, kw_only=True, gc=False):
 
     message: str
     reason: str
+    provider: str | UnsetType = UNSET
 
 
 class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
@@ -152,8 +175,8 @@ class SegmentLeft(Struct, frozen=True, kw_only=True, gc=False):
     values: Values
 
 
-Input = TimerFired | RulebookAdopted | MessageAccepted | MessageRejected | MessageUnknown
-Outcome = MessageAccepted | MessageRejected | MessageUnknown
+Outcome = MessageAccepted | MessagePostponed | MessageRejected | MessageUnknown
+Input = TimerFired | RulebookAdopted | Outcome
 Decision = (
     TimersPlanned
     | AdmissionRefused
@@ -189,6 +212,7 @@ EVENTS: dict[str, type[Struct]] = {
     "timer.fired/1": TimerFired,
     "rulebook.adopted/1": RulebookAdopted,
     "message.accepted/1": MessageAccepted,
+    "message.postponed/1": MessagePostponed,
     "message.rejected/1": MessageRejected,
     "message.unknown/1": MessageUnknown,
     "timers.planned/1": TimersPlanned,
@@ -227,6 +251,7 @@ _INPUTS = frozenset(
         "timer.fired/1",
         "rulebook.adopted/1",
         "message.accepted/1",
+        "message.postponed/1",
         "message.rejected/1",
         "message.unknown/1",
     }

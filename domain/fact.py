@@ -9,13 +9,14 @@ OWN_FACT = r"^x\.[a-z][a-z0-9_.]*/[1-9][0-9]*$"
 PERSONAL = Meta(extra={"personal": True})
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
+PersonalDevice = Annotated[str, Meta(min_length=1, max_length=2000), PERSONAL]
 PersonalDate = Annotated[date, PERSONAL]
 # Fields that a name got later: where they are not told, the bytes are those from before there was the field.
 LaterText = Text | None | UnsetType
 LaterPersonalText = PersonalText | None | UnsetType
 
 Purpose = Literal["marketing", "care", "service", "regulatory"]
-ChannelName = Literal["email", "sms", "push"]
+ChannelName = Literal["email", "sms", "push", "inbox", "wechat"]
 HoldingKind = Literal["term_deposit", "wealth_product", "fund", "loan", "policy", "card"]
 HoldReason = Literal["bereavement", "hardship", "dispute", "fraud"]
 

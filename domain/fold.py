@@ -20,7 +20,7 @@ from domain.tally import one_more
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
-FOLD = 2
+FOLD = 3
 _FOLDS = OF_DECISIONS | OF_FACTS
 
 

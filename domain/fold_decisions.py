@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from domain import events
@@ -14,10 +14,11 @@ from domain.clock import day_number, local_day
 from domain.customer import Customer, Entry, OpenTask, Timer
 from domain.enrolment import Enrolment, Held, expiry_timer, task_timer, waiting_timer
 from domain.events import Event, MessageRequested, status_of
+from domain.fold_facts import address_refused
 from domain.goal import Watch
 from domain.holding import Holding, occasion_of
 from domain.mappings import without
-from domain.message import PAUSED, Message, deferral_timer, ended_as, message_of_timer
+from domain.message import PAUSED, Message, Postponed, deferral_timer, ended_as, message_of_timer
 from domain.tally import is_over, one_more
 
 # A moment of a wall clock can come again within a day or so when the customer changes zones.
@@ -242,6 +243,28 @@ def _message_sending(customer: Customer, body: events.MessageSending, event: Eve
     )
 
 
+def _message_postponed(customer: Customer, body: events.MessagePostponed, event: Event) -> Customer:
+    """It did not leave: it is judged anew, and counts under no cap."""
+    message = customer.messages.get(body.message)
+    if message is None or message.sending is None:
+        return customer
+    tries = (message.postponed.tries if message.postponed else 0) + 1
+    refused = (body.provider,) if body.provider and not body.in_doubt else ()
+    again = replace(
+        message,
+        due_version=event.version,
+        sending=None,
+        sending_version=0,
+        sending_at=None,
+        counted_as=None,
+        refused_by=message.refused_by + refused,
+        in_doubt=body.provider if body.in_doubt else message.in_doubt,
+        postponed=Postponed(body.reason, body.provider, message.sending.channel, body.until, tries),
+    )
+    sends = customer.sends if message.counted_as is None else uncounted(customer.sends, message.counted_as)
+    return replace(customer, messages={**customer.messages, body.message: again}, sends=sends)
+
+
 def _message_ended(
     customer: Customer, body: events.MessageSuppressed | events.Outcome, event: Event
 ) -> Customer:
@@ -269,9 +292,15 @@ def _counted(customer: Customer, request: MessageRequested, channel: ChannelName
 
 
 def _message_rejected(customer: Customer, body: events.MessageRejected, event: Event) -> Customer:
-    key = customer.messages[body.message].counted_as if body.message in customer.messages else None
+    message = customer.messages.get(body.message)
+    if message is None:
+        return _message_ended(customer, body, event)
+    key = message.counted_as
     sends = customer.sends if key is None else uncounted(customer.sends, key)
-    return replace(_message_ended(customer, body, event), sends=sends)
+    moved = replace(_message_ended(customer, body, event), sends=sends)
+    if message.sending is None or body.refused is UNSET:
+        return moved
+    return address_refused(moved, message.sending.channel, body.refused)
 
 
 def _segment_entered(customer: Customer, body: events.SegmentEntered, _: Event) -> Customer:
@@ -309,6 +338,7 @@ OF_DECISIONS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     events.MessageSending: _message_sending,
     events.MessageSuppressed: _message_ended,
     events.MessageAccepted: _message_ended,
+    events.MessagePostponed: _message_postponed,
     events.MessageRejected: _message_rejected,
     events.MessageUnknown: _message_ended,
     events.SegmentEntered: _segment_entered,

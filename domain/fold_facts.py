@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from domain import catalogue as facts
@@ -22,8 +22,13 @@ from domain.mappings import without
 def _described(
     customer: Customer, body: facts.CustomerRegistered | facts.CustomerChanged, event: Event
 ) -> Customer:
-    given: dict[ChannelName, str | None] = {"email": body.email, "sms": body.phone, "push": body.device}
-    addresses = {**customer.addresses, **{name: to for name, to in given.items() if to is not None}}
+    given: dict[ChannelName, str | UnsetType | None] = {
+        "email": body.email,
+        "sms": body.phone,
+        "push": body.device,
+        "wechat": body.wechat,
+    }
+    addresses = {**customer.addresses, **{name: to for name, to in given.items() if isinstance(to, str)}}
     zone, registered = body.zone or customer.zone, isinstance(body, facts.CustomerRegistered)
     return replace(
         customer,
@@ -114,9 +119,57 @@ def _care_hold_lifted(customer: Customer, body: facts.CareHoldLifted, _: Event) 
 def _address_died(
     customer: Customer, body: facts.ContactBounced | facts.ContactComplained, _: Event
 ) -> Customer:
-    if body.address in customer.dead_addresses:
+    return replace(customer, dead_addresses=_with(customer.dead_addresses, body.address))
+
+
+def _address_opted_out(customer: Customer, body: facts.ContactOptedOut, _: Event) -> Customer:
+    return replace(customer, opted_out=_with(customer.opted_out, body.address))
+
+
+def _address_opted_in(customer: Customer, body: facts.ContactOptedIn, _: Event) -> Customer:
+    return replace(customer, opted_out=tuple(known for known in customer.opted_out if known != body.address))
+
+
+def address_refused(customer: Customer, channel: ChannelName, refused: str) -> Customer:
+    """The customer whose address for this channel a provider refused for good, or whose owner opted out."""
+    address = customer.address(channel)
+    if address is None:
         return customer
-    return replace(customer, dead_addresses=(*customer.dead_addresses, body.address))
+    if refused == "opted_out":
+        return replace(customer, opted_out=_with(customer.opted_out, address))
+    if channel == "push":
+        customer = without_device(customer, address)
+    return replace(customer, dead_addresses=_with(customer.dead_addresses, address))
+
+
+def _with(addresses: tuple[str, ...], address: str) -> tuple[str, ...]:
+    return addresses if address in addresses else (*addresses, address)
+
+
+def _device_registered(customer: Customer, body: facts.DeviceRegistered, _: Event) -> Customer:
+    """The newest device is written to; it stands last, and of many the oldest is forgotten."""
+    others = tuple(known for known in customer.devices if known != body.device)
+    return replace(
+        customer,
+        devices=(*others, body.device)[-_DEVICES_KEPT:],
+        addresses={**customer.addresses, "push": body.device},
+        dead_addresses=tuple(dead for dead in customer.dead_addresses if dead != body.device),
+    )
+
+
+def _device_retired(customer: Customer, body: facts.DeviceRetired, _: Event) -> Customer:
+    return without_device(customer, body.device)
+
+
+def without_device(customer: Customer, device: str) -> Customer:
+    """The customer without this device; the one that came before it is written to."""
+    devices = tuple(known for known in customer.devices if known != device)
+    addresses = dict(customer.addresses)
+    if addresses.get("push") == device:
+        del addresses["push"]
+        if devices:
+            addresses["push"] = devices[-1]
+    return replace(customer, devices=devices, addresses=addresses)
 
 
 def _task_done(customer: Customer, body: facts.TaskDone, _: Event) -> Customer:
@@ -128,6 +181,9 @@ def _task_done(customer: Customer, body: facts.TaskDone, _: Event) -> Customer:
         timers=without(customer.timers, task_timer(body.task)),
     )
 
+
+# A person has a few devices; somebody who reinstalls an app every day must not make the state grow.
+_DEVICES_KEPT = 10
 
 OF_FACTS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     facts.CustomerRegistered: _described,
@@ -147,4 +203,8 @@ OF_FACTS: dict[type[Struct], Callable[[Customer, Any, Event], Customer]] = {
     facts.TaskDone: _task_done,
     facts.ContactBounced: _address_died,
     facts.ContactComplained: _address_died,
+    facts.ContactOptedOut: _address_opted_out,
+    facts.ContactOptedIn: _address_opted_in,
+    facts.DeviceRegistered: _device_registered,
+    facts.DeviceRetired: _device_retired,
 }

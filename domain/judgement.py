@@ -64,11 +64,15 @@ def judge(
     is told only when every channel lacks one.
     """
     request = message.request
+    channels = request.channels
+    if message.in_doubt and message.postponed is not None:
+        # Who may have it already must not get it by another way.
+        channels = (message.postponed.channel,)
     refusal = next(_refusals(policy, customer, message, now), None)
     if refusal is not None:
-        return Forbidden(request.channels[0], *refusal)
+        return Forbidden(channels[0], *refusal)
     verdicts: list[Verdict] = []
-    for channel in request.channels:
+    for channel in channels:
         verdict = _by(policy, customer, message, channel, calendars, now)
         if isinstance(verdict, Allowed):
             return verdict
@@ -151,11 +155,14 @@ def _by(
     calendars: Calendars,
     now: datetime,
 ) -> Verdict:
-    address = customer.addresses.get(channel)
+    address = customer.address(channel)
     if address is None:
         return Forbidden(channel, "no_address", {"channel": channel})
     if address in customer.dead_addresses:
         return Forbidden(channel, "suppressed_address", {"channel": channel})
+    purpose = message.request.purpose
+    if address in customer.opted_out and purpose in policy.opt_out_stops:
+        return Forbidden(channel, "opted_out", {"channel": channel, "purpose": purpose})
     consented = _consented(policy, customer, message.request, channel)
     if isinstance(consented, Forbidden):
         return consented
@@ -221,6 +228,10 @@ def _put_off(
 ) -> tuple[str, Values, datetime | None] | None:
     """The rule against this moment, what it saw and the next moment to try; None where there is none."""
     request = message.request
+    postponed = message.postponed
+    if postponed is not None and at < postponed.until:
+        told: Values = {"provider": postponed.provider, "reason": postponed.reason, "tries": postponed.tries}
+        return "postponed", told, postponed.until
     windows = [
         window
         for window in policy.quiet_hours

@@ -16,6 +16,16 @@ _DEFERRED = "message:"
 PAUSED = "paused"
 
 
+class Postponed(Struct, frozen=True, gc=False):
+    """Why the last try came to nothing, and when to try again (aware UTC)."""
+
+    reason: str
+    provider: str
+    channel: ChannelName
+    until: datetime
+    tries: int
+
+
 class Message(Struct, frozen=True, gc=False):
     """A message that has not ended: as it was asked for, and the intent to send once there is one.
 
@@ -42,6 +52,10 @@ class Message(Struct, frozen=True, gc=False):
     sending: MessageSending | None = None
     sending_version: int = 0
     sending_at: datetime | None = None
+    # What became of earlier tries: who certainly did not take it, who may have, and how long to wait.
+    refused_by: tuple[str, ...] = ()
+    in_doubt: str = ""
+    postponed: Postponed | None = None
 
 
 def ended_as(end: str, request: MessageRequested, channel: ChannelName) -> str:

@@ -40,7 +40,8 @@ class AgeLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A published policy. ``care_hold_stops`` lists the purposes that a care hold silences.
+    """A published policy. ``care_hold_stops`` lists the purposes that a care hold silences, ``opt_out_stops``
+    those that are not sent to an address whose owner answered STOP.
 
     ``valid_hours`` says for each purpose how long after its request a message that had to be put off still
     makes sense, where its step says nothing (168 hours unless it is listed).
@@ -53,5 +54,6 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     quiet_hours: tuple[QuietHours, ...] = ()
     caps: tuple[Cap, ...] = ()
     valid_hours: Annotated[dict[Purpose, Hours], _BY_PURPOSE] = {}
+    opt_out_stops: tuple[Purpose, ...] = ("marketing", "care")
     ages: tuple[AgeLimit, ...] = ()
     control_group: ControlGroup | None = None

@@ -90,6 +90,8 @@ def to_judge(customer: Customer, cause: Event, decided: Sequence[Event]) -> list
         message = message_of_timer(cause.body.timer)
         if message in customer.messages:
             due.insert(0, message)
+    elif isinstance(cause.body, events.MessagePostponed) and cause.body.message in customer.messages:
+        due.append(cause.body.message)
     return sorted(due, key=lambda name: -customer.messages[name].request.priority)
 
 

@@ -54,7 +54,7 @@ class Changes(Struct):
     heads: dict[int, StoredHead] = {}
     timers: dict[int, datetime | None] = {}
     outbox_added: list[tuple[str, int]] = []
-    outbox_removed: list[str] = []
+    outbox_removed: dict[str, None] = {}
     consumed: list[tuple[int, int, int]] = []
     snapshots: list[Snapshot] = []
     adopted: tuple[int, int] | None = None

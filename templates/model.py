@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.catalogue import ChannelName
+from domain.errors import InputRefused
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
@@ -50,8 +51,10 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 return content.subject, content.email
             case "sms":
                 return "", content.sms
-            case "push":
+            case "push" | "inbox":
                 return content.push.title, content.push.body
+            case "wechat":
+                raise InputRefused("template.no_content", template=self.template, channel=channel)
 
 
 def decode_template(body: bytes) -> Template:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from audit.verify import Prepare
-from channels.base import Channel
+from channels.base import Channel, everywhere
 from channels.sandbox import Sandbox
 from domain.catalogue import ChannelName
 from stores.archive.history import ArchivedHistory, Faults
@@ -101,8 +101,7 @@ def bootstrap(
     With ``read_only`` nothing can be written to an SQLite file through it.
     """
     sandbox = Sandbox(settings.outbox)
-    default: dict[ChannelName, Channel] = {"email": sandbox, "sms": sandbox, "push": sandbox}
-    return Tidings(settings, open_store(settings.store, read_only=read_only), channels or default)
+    return Tidings(settings, open_store(settings.store, read_only=read_only), channels or everywhere(sandbox))
 
 
 def initialise(

@@ -42,11 +42,12 @@ def fired(customer: Customer, due: tuple[datetime, str]) -> Input:
     return Input(KIND_OF[TimerFired], at, cause, TimerFired(timer=name, due_at=at))
 
 
-def answered(customer: Customer, message: Outgoing, outcome: Outcome) -> Input:
-    """What the provider said of a message that was handed over."""
-    body = sending.outcome_event(message.id, outcome)
-    cause = customer.messages[message.id].sending_version
-    return Input(KIND_OF[type(body)], message.at, cause, body)
+def answered(customer: Customer, message: Outgoing, outcome: Outcome, *, at: datetime) -> Input:
+    """What the provider said at ``at`` (aware UTC) of a message that was handed over."""
+    state = customer.messages[message.id]
+    tries = state.postponed.tries if state.postponed else 0
+    body = sending.outcome_event(message, outcome, at=at, tries=tries)
+    return Input(KIND_OF[type(body)], at, state.sending_version, body)
 
 
 def adopted(customer: Customer, rules: Rules, *, clock_at: datetime) -> Input | None:

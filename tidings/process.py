@@ -8,15 +8,15 @@ that the same facts give the same history wherever batches begin and end, also a
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 from msgspec import Struct, field
 from sqlalchemy import Engine
 
-from channels.base import Channel, Outcome, Outgoing
+from channels.base import Channel, NotTaken, Outcome, Outgoing, Retry
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
@@ -36,6 +36,10 @@ from tidings.sending import Templates
 BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
+# How long the policy's word holds until a message leaves, and how often a lease is looked after meanwhile.
+_FRESH = timedelta(seconds=60)
+_LOOK_SECONDS = 5.0
+_AT_ONCE = timedelta(0)
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
 Until = datetime | Callable[[], datetime]
@@ -95,25 +99,54 @@ class Worker(Struct, frozen=True):
     room: Room
     turn: float = TURN_SECONDS
 
-    def run(self, partition: int, *, until: Until, since: datetime | None = None, progress: Progress) -> int:
+    def run(
+        self,
+        partition: int,
+        *,
+        until: Until,
+        since: datetime | None = None,
+        live: bool = False,
+        runner: asyncio.Runner | None = None,
+        progress: Progress,
+    ) -> int:
         """Everything of the partition that is due by ``until``; ``since`` is where a new clock starts.
 
         A call as ``until`` is asked anew before each batch: so what has just happened need not wait until
-        all that was due before has left. It must never go back.
+        all that was due before has left. It must never go back. With ``live`` it is the clock on the wall:
+        what is decided is decided as of then, however long it has been due, and what could not leave soon
+        after it was judged is judged again. ``runner`` is an event loop that goes on afterwards, so that
+        connections may be kept.
         Gives, and tells ``progress`` on the way, how many facts were taken and customers looked at for a new
         rulebook. Raises LeaseLost when another worker has the partition, InputRefused when one with newer
         rules had it.
         """
-        with Journal(self.engine, partition) as journal, asyncio.Runner() as runner, _seldom_collecting():
+        with (
+            Journal(self.engine, partition) as journal,
+            _loop(runner, self.channels) as loop,
+            _seldom_collecting(),
+        ):
             if since is not None:
                 journal.start_clock(since)
-            passage = _Passage(self, journal, runner, until)
+            passage = _Passage(self, journal, loop, until, live=live)
             passage.settle()
             while passage.step():
                 progress(passage.done)
             passage.leave()
             journal.commit(Changes(), clock_at=passage.until)
             return passage.done
+
+
+@contextmanager
+def _loop(given: asyncio.Runner | None, channels: Mapping[ChannelName, Channel]) -> Iterator[asyncio.Runner]:
+    """The event loop that is given, or one of its own, whose connections end with it."""
+    if given is not None:
+        yield given
+        return
+    with asyncio.Runner() as runner:
+        try:
+            yield runner
+        finally:
+            runner.run(sending.close(channels))
 
 
 @contextmanager
@@ -130,18 +163,21 @@ def _seldom_collecting() -> Iterator[None]:
 class _Passage:
     """One partition on its way to ``until``: customers in memory, and answers not yet recorded."""
 
-    def __init__(self, worker: Worker, journal: Journal, runner: asyncio.Runner, until: Until) -> None:
+    def __init__(
+        self, worker: Worker, journal: Journal, runner: asyncio.Runner, until: Until, *, live: bool
+    ) -> None:
         self._worker = worker
         self._journal = journal
         self._runner = runner
         self._present: Callable[[], datetime] = until if callable(until) else lambda: until
         self.until = self._present()
+        self._live = live
         self._rulebook = (worker.rulebook_number, worker.rules.digest)
         self._memory = Memory(journal, worker.room)
         self._held: dict[int, Held] = {}
         self._changes = Changes()
         self._leaving: dict[int, list[Outgoing]] = {}
-        self._answers: list[tuple[int, Outgoing, Outcome]] = []
+        self._answers: list[tuple[int, Outgoing, Outcome, datetime]] = []
         self._facts_taken = 0
         self._sweep = Sweep(
             worker.engine, journal.partition, number=worker.rulebook_number, rules=worker.rules
@@ -163,11 +199,12 @@ class _Passage:
         messages = [
             sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
         ]
-        outcomes = self._runner.run(sending.settle(self._worker.channels, messages))
-        self._answers = [
-            (stream, message, outcome)
-            for (_, stream), message, outcome in zip(lost, messages, outcomes, strict=True)
-        ]
+        answers = self._runner.run(sending.settle(self._worker.channels, messages))
+        due = [message for message, said in zip(messages, answers, strict=True) if isinstance(said, NotTaken)]
+        sent = dict(zip((message.id for message in due), self._runner.run(self._hand_over(due)), strict=True))
+        for (_, stream), message, said in zip(lost, messages, answers, strict=True):
+            outcome = sent[message.id] if isinstance(said, NotTaken) else said
+            self._answers.append((stream, message, outcome, self._answered_at(message)))
 
     def step(self) -> bool:
         """One micro-batch and a slice of the sweep; False when nothing is due any more."""
@@ -180,13 +217,13 @@ class _Passage:
         streams = (
             {fact.stream for fact in pending.facts}
             | {stream for _, stream in pending.timers}
-            | {stream for stream, _, _ in self._answers}
+            | {stream for stream, _, _, _ in self._answers}
         )
         self._changes = Changes()
         late = self._adopting(streams)
         self._held = self._memory.fetch(streams | late)
-        self._take_answers()
-        self._work_off(pending._replace(timers=pending.timers + self._adopt(late)))
+        due = self._take_answers() + self._adopt(late)
+        self._work_off(pending._replace(timers=pending.timers + due))
         self._plan_wake_ups()
         self._journal.commit(self._changes)
         self._count()
@@ -211,7 +248,7 @@ class _Passage:
         due: list[tuple[int, int]] = []
         for stream in sorted(late):
             held = self._held[stream]
-            given = adopted(held.customer, rules, clock_at=self._journal.clock_at)
+            given = adopted(held.customer, rules, clock_at=self._clock_at)
             if given is None:
                 continue
             self._take(held, stream, given)
@@ -242,7 +279,7 @@ class _Passage:
         occurred_at, rank, position, stream, kind, stored = fact
         self._changes.consumed.append((occurred_at, rank, position))
         at, customer = from_micros(occurred_at), held.customer
-        now = max(at, customer.clock_at, self._journal.clock_at)
+        now = max(at, customer.clock_at, self._clock_at)
         if not passes_by(customer, kind, self._worker.rules, now):
             self._take(held, stream, Input(kind, at, 0, decode_body(kind, stored)), stored=stored)
             return
@@ -251,14 +288,19 @@ class _Passage:
             self._changes, fact, head=held.head, recorded_at=now, rulebook=self._rulebook
         )
 
-    def _take_answers(self) -> None:
-        for stream, message, outcome in self._answers:
+    def _take_answers(self) -> list[tuple[int, int]]:
+        """Record what providers said; gives who is now due when: they may have asked to try again soon."""
+        due: list[tuple[int, int]] = []
+        for stream, message, outcome, at in self._answers:
             held = self._held[stream]
-            given = answered(held.customer, message, outcome)
+            given = answered(held.customer, message, outcome, at=at)
+            self._changes.outbox_removed[message.id] = None
             self._take(held, stream, given)
-            self._changes.outbox_removed.append(message.id)
             self._worker.tally.messages[status_of(given.kind)] += 1
+            if held.ahead is not None:
+                due.append((to_micros(held.ahead[0]), stream))
         self._answers = []
+        return due
 
     def _take(self, held: Held, stream: int, given: Input, *, stored: bytes | None = None) -> None:
         """An input of one customer, and everything that follows from it at once."""
@@ -266,14 +308,18 @@ class _Passage:
         taken = take(
             before,
             given,
-            clock_at=self._journal.clock_at,
+            clock_at=self._clock_at,
             rules=worker.rules,
             templates=worker.templates,
         )
         if len(taken.events) > 1:
             worker.tally.count(taken.events)
         for message in taken.leaving:
-            self._changes.outbox_added.append((message.id, stream))
+            if message.id in self._changes.outbox_removed:
+                # It is judged again at once and may leave: it never was out of the outbox.
+                del self._changes.outbox_removed[message.id]
+            else:
+                self._changes.outbox_added.append((message.id, stream))
             self._leaving.setdefault(stream, []).append(message)
         held.head = self._journal.append(
             self._changes, taken.events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
@@ -309,9 +355,38 @@ class _Passage:
         for start in range(0, len(streams), size):
             leaving = [(s, message) for s in streams[start : start + size] for message in group.pop(s)]
             self._journal.assure()
-            handing_over = sending.hand_over(self._worker.channels, [message for _, message in leaving])
-            outcomes = self._runner.run(handing_over)
-            self._answers += [(*sent, outcome) for sent, outcome in zip(leaving, outcomes, strict=True)]
+            outcomes = self._runner.run(self._hand_over([message for _, message in leaving]))
+            self._answers += [
+                (*sent, outcome, self._answered_at(sent[1]))
+                for sent, outcome in zip(leaving, outcomes, strict=True)
+            ]
             # The sweep must find nobody with a message under way: answers belong before new plans.
             if monotonic() >= over and not self._sweep.is_open:
                 break
+
+    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        """Give messages to their channels, and keep the lease meanwhile: providers may take their time.
+
+        What was judged too long ago stays here, to be judged again.
+        """
+        late = self._present() - _FRESH if self._live else None
+        fresh = [message for message in messages if late is None or message.at >= late]
+        handing_over = asyncio.create_task(sending.hand_over(self._worker.channels, fresh))
+        try:
+            while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:
+                self._journal.assure()
+        except BaseException:
+            handing_over.cancel()
+            raise
+        answers = dict(zip((message.id for message in fresh), handing_over.result(), strict=True))
+        too_late = Retry("judged_too_long_ago", after=_AT_ONCE)
+        return [answers.get(message.id, too_late) for message in messages]
+
+    @property
+    def _clock_at(self) -> datetime:
+        """What is decided on is never earlier (aware UTC)."""
+        return max(self.until, self._journal.clock_at) if self._live else self._journal.clock_at
+
+    def _answered_at(self, message: Outgoing) -> datetime:
+        """When an answer came: by a virtual clock no time has passed."""
+        return max(self._present(), message.at) if self._live else message.at

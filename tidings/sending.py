@@ -6,15 +6,19 @@ Nothing here sends before the intent is committed: the worker commits what ``pre
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
-from channels.base import Accepted, Channel, NotTaken, Outcome, Outgoing, Rejected, Unknown
+from msgspec import UNSET
+
+from channels.base import Accepted, Answer, Channel, Outcome, Outgoing, Rejected, Retry, Unknown
 from domain.catalogue import ChannelName, Purpose
 from domain.customer import Customer
 from domain.errors import InputRefused, StoreCorrupt
 from domain.events import (
     MessageAccepted,
     MessageDeferred,
+    MessagePostponed,
     MessageRejected,
     MessageRequested,
     MessageSending,
@@ -26,11 +30,15 @@ from domain.events import Outcome as OutcomeEvent
 from domain.judgement import Deferred, Forbidden
 from journeys.engine import hand_over as judged
 from journeys.rulebook import Rules
+from scheduler.backoff import delay
 from templates.model import Template
 from templates.render import Rendered, render
 
 A = TypeVar("A")
 Templates = Mapping[tuple[str, int], Template]
+# Purposes that go out again where it cannot be told whether they did, and how often at most.
+_AGAIN: tuple[Purpose, ...] = ("service", "regulatory")
+_TRIES_IN_DOUBT = 6
 _URGENCY: dict[Purpose, int] = {"regulatory": 0, "service": 1, "care": 2, "marketing": 3}
 
 
@@ -80,12 +88,16 @@ def outgoing(customer: Customer, message: str, rendered: Rendered) -> Outgoing:
     return Outgoing(
         id=message,
         channel=state.sending.channel,
-        address=customer.addresses[state.sending.channel],
+        address=customer.address(state.sending.channel) or "",
         language=state.sending.language,
         heading=rendered.heading,
         text=rendered.text,
         purpose=state.request.purpose,
         at=state.sending_at or customer.clock_at,
+        topic=state.request.topic,
+        customer=customer.subject,
+        refused_by=state.refused_by,
+        in_doubt=state.in_doubt,
     )
 
 
@@ -110,44 +122,80 @@ def urgency(message: Outgoing) -> int:
 async def hand_over(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
     """Give committed intents to their channels, all channels at once, each its most urgent first.
 
-    Outcomes come in the order given.
+    Who may have a message already is asked first. Outcomes come in the order given.
     """
     groups = _by_channel(messages)
-    answers = await asyncio.gather(*(channels[name].send(group) for name, group in groups.items()))
+    answers = await asyncio.gather(*(_send(channels[name], group) for name, group in groups.items()))
     outcomes = _by_id(groups, answers)
     return [outcomes[message.id] for message in messages]
 
 
-async def settle(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
-    """Find out what became of messages whose outcome a crash has lost.
-
-    A provider that certainly never took a message is given it, under the same id. Where nobody can tell,
-    marketing and care stay unknown for ever; service and regulatory go out again under the same id.
-    """
+async def settle(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Answer]:
+    """What became of messages whose outcome a crash has lost, as far as their channels can tell."""
     groups = _by_channel(messages)
     answers = await asyncio.gather(*(channels[name].ask(group) for name, group in groups.items()))
     known = _by_id(groups, answers)
-    due = [message for message in messages if _may_go(message, known[message.id])]
-    sent = dict(zip((message.id for message in due), await hand_over(channels, due), strict=True))
-    answered = {name: answer for name, answer in known.items() if not isinstance(answer, NotTaken)}
-    return [(answered | sent)[message.id] for message in messages]
+    return [known[message.id] for message in messages]
 
 
-def outcome_event(message: str, outcome: Outcome) -> OutcomeEvent:
-    """The provider's answer as an event of the customer's history."""
+async def close(channels: Mapping[ChannelName, Channel]) -> None:
+    """Let all channels go of their connections."""
+    for channel in {id(channel): channel for channel in channels.values()}.values():
+        await channel.close()
+
+
+def outcome_event(message: Outgoing, outcome: Outcome, *, at: datetime, tries: int) -> OutcomeEvent:
+    """The provider's answer of ``at`` (aware UTC) as an event; ``tries`` came to nothing before.
+
+    What certainly did not leave is judged again later. Where it cannot be told, marketing and care end so
+    and never go out again; service and regulatory go again to the same provider under the same id.
+    """
     match outcome:
         case Accepted(provider_id=provider_id):
-            return MessageAccepted(message=message, provider_id=provider_id)
-        case Rejected(reason=reason):
-            return MessageRejected(message=message, reason=reason)
+            return MessageAccepted(
+                message=message.id, provider_id=provider_id, provider=outcome.provider or UNSET
+            )
+        case Rejected(reason=reason, refused=refused):
+            return MessageRejected(
+                message=message.id,
+                reason=reason,
+                provider=outcome.provider or UNSET,
+                refused=UNSET if refused == "message" else refused,
+            )
+        case Retry(reason=reason, after=after):
+            wait = delay(tries + 1, key=message.id) if after is None else after
+            return MessagePostponed(
+                message=message.id, reason=reason, until=at + wait, provider=outcome.provider
+            )
+        case Unknown(reason=reason) if message.purpose in _AGAIN and tries < _TRIES_IN_DOUBT:
+            return MessagePostponed(
+                message=message.id,
+                reason=reason,
+                until=at + delay(tries + 1, key=message.id),
+                provider=outcome.provider,
+                in_doubt=True,
+            )
         case Unknown(reason=reason):
-            return MessageUnknown(message=message, reason=reason)
+            return MessageUnknown(message=message.id, reason=reason, provider=outcome.provider or UNSET)
 
 
-def _may_go(message: Outgoing, answer: Outcome | NotTaken) -> bool:
-    if isinstance(answer, Unknown):
-        return message.purpose in ("service", "regulatory")
-    return isinstance(answer, NotTaken)
+async def _send(channel: Channel, messages: Sequence[Outgoing]) -> list[Outcome]:
+    """Hand over what nobody has yet; of the rest, and of what nobody knows now, ask."""
+    told: dict[str, Outcome] = await _asked(channel, [m for m in messages if m.in_doubt])
+    due = [message for message in messages if message.id not in told]
+    for message, outcome in zip(due, await channel.send(due), strict=True):
+        told[message.id] = outcome
+    lost = [m for m in due if isinstance(told[m.id], Unknown) and m.purpose not in _AGAIN]
+    told |= await _asked(channel, lost)
+    return [told[message.id] for message in messages]
+
+
+async def _asked(channel: Channel, messages: Sequence[Outgoing]) -> dict[str, Outcome]:
+    """What the channel knows for sure of these messages, by id."""
+    if not messages:
+        return {}
+    answers = zip(messages, await channel.ask(messages), strict=True)
+    return {message.id: said for message, said in answers if isinstance(said, Accepted | Rejected)}
 
 
 def _by_channel(messages: Sequence[Outgoing]) -> dict[ChannelName, list[Outgoing]]:

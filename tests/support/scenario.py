@@ -7,13 +7,13 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from channels.base import Accepted
 from domain.catalogue import FACTS, CustomFact, Envelope, Fact, rank_of
 from domain.customer import Customer
 from domain.events import (
     KIND_OF,
     Body,
     Event,
+    MessageAccepted,
     MessageRequested,
     MessageSending,
     MessageSuppressed,
@@ -25,7 +25,7 @@ from domain.fold import evolve
 from journeys.engine import adopts, decide, to_judge
 from journeys.rulebook import Rulebook, Rules
 from tidings.documents import mark_of, shipped
-from tidings.sending import outcome_event, prepare
+from tidings.sending import prepare
 
 _KINDS = {struct: kind for kind, struct in FACTS.items()}
 _SHIPPED = shipped()
@@ -148,7 +148,7 @@ class Scenario:
         ]
         for intent in intents:
             if isinstance(intent.body, MessageSending):
-                answer = outcome_event(intent.body.message, Accepted(intent.body.message))
+                answer = MessageAccepted(message=intent.body.message, provider_id=intent.body.message)
                 self._record(answer, now, intent.version)
 
     def _record(self, body: Body, now: datetime, cause: int) -> Event:

@@ -39,7 +39,7 @@ class Life:
         owed = [state for state in self.customer.messages.values() if state.sending is not None]
         for state in sorted(owed, key=lambda state: state.sending_version):
             message = sending.again(self.customer, state.request.message, self._templates)
-            self._take(answered(self.customer, message, answer(message)))
+            self._take(answered(self.customer, message, answer(message), at=message.at))
 
     def adopt(self) -> None:
         """The rules come to a customer who has lived under others."""
@@ -76,4 +76,4 @@ class Life:
     def _hand_over(self, messages: Sequence[Outgoing]) -> None:
         """Answers belong directly behind the intents, in their order."""
         for message in messages:
-            self._take(answered(self.customer, message, answer(message)))
+            self._take(answered(self.customer, message, answer(message), at=message.at))

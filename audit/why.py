@@ -178,6 +178,7 @@ _PERSONAL = {
     "email",
     "phone",
     "device",
+    "wechat",
     "birth_date",
     "address",
     "text",

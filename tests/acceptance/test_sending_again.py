@@ -1,0 +1,245 @@
+"""What a provider did not take, would not take, or may have taken: judged again, ended, asked about."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
+from domain.catalogue import CustomerChanged, CustomFact, Envelope, Fact, Purpose
+from domain.policy import Policy
+from journeys.definition import End, EnterOnFact, Journey, Send
+from stores.projections import LedgerEntry
+from support.bank import Bank
+from support.facts import at, granted, registered, withdrawn
+from support.scenario import envelope
+from support.scripted import Scripted
+from tidings.cli.why import explanation_of, sentences
+from tidings.documents import Documents, shipped
+from tidings.wording import Wording
+
+MORNING = at("2026-01-05 10:00")
+EVENING = at("2026-01-05 20:50")
+HOUR = timedelta(hours=1)
+LATER = at("2026-03-01 12:00")
+SHIPPED = shipped()
+
+
+def asks(purpose: Purpose, *channels: str, valid_hours: int | None = None) -> Journey:
+    """A fact ``x.<purpose>/1`` asks for one message of this purpose."""
+    return Journey(
+        journey=purpose,
+        version=1,
+        title={"en": purpose},
+        purpose=purpose,
+        topic="offers",
+        enter=EnterOnFact(fact=f"x.{purpose}/1"),
+        steps=(
+            Send(
+                step="say",
+                template="birthday-greeting",
+                channels=channels or ("email",),  # type: ignore[arg-type]
+                valid_hours=valid_hours,
+                next="end",
+            ),
+            End(step="end"),
+        ),
+    )
+
+
+def without_email() -> Fact:
+    """The customer's e-mail address is taken away."""
+    return CustomerChanged(source="/test", id="changed", email="")
+
+
+class Life:
+    """One customer of a bank whose provider answers by a script."""
+
+    def __init__(
+        self, folder: Path, journey: Journey, *script: Outcome, policy: Policy | None = None
+    ) -> None:
+        self.provider = Scripted(*script)
+        documents = Documents([journey], SHIPPED.templates, policy or SHIPPED.policy, SHIPPED.calendars)
+        folder.mkdir(exist_ok=True)
+        self.bank = Bank(folder, partitions=1, documents=documents)
+        self.bank.channels = self.provider.channels
+        self.journey = journey.journey
+        self._asked = 0
+        self.told(MORNING - HOUR, registered(), granted())
+
+    def told(self, at: datetime, *facts: Fact) -> "Life":
+        assert self.bank.take([envelope("c-1", at, fact) for fact in facts]).refused == []
+        return self
+
+    def ask(self, at: datetime) -> "Life":
+        """One message is asked for."""
+        self._asked += 1
+        fact = CustomFact(source="/test", id=f"ask-{self._asked}")
+        assert self.bank.take([Envelope(f"x.{self.journey}/1", "c-1", at, fact)]).refused == []
+        return self
+
+    def until(self, at: datetime) -> "Life":
+        self.bank.run(at)
+        assert self.bank.verify().findings == []
+        return self
+
+    @property
+    def entry(self) -> LedgerEntry:
+        (entry,) = self.bank.ledger()
+        return entry
+
+    def kinds(self) -> list[str]:
+        """The life of the message as its events name it."""
+        kinds = (line[0].partition("/")[0] for line in self.bank.histories()["c-1"])
+        return [kind.removeprefix("message.") for kind in kinds if kind.startswith("message.")]
+
+    def told_why(self, language: str = "en") -> str:
+        explanation = explanation_of(self.bank.tidings, self.entry.id)
+        return " ".join(sentences(explanation, Wording(language)))
+
+
+class TestNotTaken:
+    def test_it_leaves_later_under_the_same_id(self, tmp_path: Path) -> None:
+        life = (
+            Life(tmp_path, asks("care"), Retry("busy", after=HOUR, provider="one")).ask(MORNING).until(LATER)
+        )
+        first, second = life.provider.given
+        assert (first.id, first.refused_by) == (second.id, ())
+        assert second.refused_by == ("one",)
+        assert life.provider.moments == [MORNING, MORNING + HOUR]
+        assert life.kinds() == ["requested", "sending", "postponed", "deferred", "sending", "accepted"]
+        assert life.entry.status == "accepted"
+
+    def test_the_reason_is_told_in_both_languages(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("care"), Retry("smtp 451", after=HOUR, provider="relay")).ask(MORNING)
+        life.until(MORNING + HOUR / 2)
+        assert life.entry.status == "deferred"
+        assert life.entry.reason == "postponed"
+        assert 'Rule "postponed"' in life.told_why()
+        assert "smtp 451" in life.told_why()
+        assert "relay" in life.told_why()
+        assert "服务商未接收" in life.told_why("zh-CN")
+
+    def test_at_once_means_judged_at_once(self, tmp_path: Path) -> None:
+        again = Retry("circuit_open", after=timedelta(0), provider="one")
+        life = Life(tmp_path, asks("marketing"), again).ask(MORNING).until(LATER)
+        assert life.kinds() == ["requested", "sending", "postponed", "sending", "accepted"]
+        assert life.provider.moments == [MORNING, MORNING]
+
+    def test_without_a_time_of_its_own_it_waits_longer_each_time(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("regulatory"), *[Retry("busy")] * 4).ask(MORNING).until(LATER)
+        moments = life.provider.moments
+        waits = [after - before for before, after in zip(moments, moments[1:], strict=False)]
+        assert len(waits) == 4
+        assert all(2 * shorter < longer for shorter, longer in zip(waits, waits[1:], strict=False))
+
+    def test_at_night_it_waits_for_the_morning(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("care"), Retry("busy", after=HOUR)).ask(EVENING).until(LATER)
+        assert life.provider.moments == [EVENING, at("2026-01-06 08:00")]
+
+    def test_a_yes_that_was_withdrawn_meanwhile_counts(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("marketing"), Retry("busy", after=HOUR)).ask(MORNING)
+        life.told(MORNING + HOUR / 2, withdrawn()).until(LATER)
+        assert len(life.provider.given) == 1
+        assert (life.entry.status, life.entry.reason) == ("suppressed", "consent_withdrawn")
+
+    def test_what_has_lost_its_sense_before_anybody_took_it_ends_with_the_reason(
+        self, tmp_path: Path
+    ) -> None:
+        refusals = [Retry("busy", after=HOUR, provider="one")] * 10
+        life = Life(tmp_path, asks("service", valid_hours=3), *refusals).ask(MORNING).until(LATER)
+        assert len(life.provider.given) == 4
+        assert (life.entry.status, life.entry.reason) == ("suppressed", "postponed")
+        assert "later than the message makes sense" in life.told_why()
+
+    def test_tries_count_under_no_cap(self, tmp_path: Path) -> None:
+        refusals = [Retry("busy", after=HOUR)] * 3
+        life = Life(tmp_path, asks("marketing"), *refusals)
+        # Three a week are allowed: three leave, whatever it takes, and the fourth does not.
+        for number in range(4):
+            life.ask(MORNING + number * timedelta(minutes=1))
+        life.until(at("2026-01-06 12:00"))
+        statuses = [entry.status for entry in life.bank.ledger()]
+        assert sorted(statuses) == ["accepted", "accepted", "accepted", "suppressed"]
+
+
+class TestRefused:
+    def test_a_dead_address_is_not_written_to_again(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("service"), Rejected("smtp 550 5.1.1", refused="address", provider="one"))
+        life.ask(MORNING).ask(MORNING + HOUR).until(LATER)
+        assert [entry.status for entry in life.bank.ledger()] == ["rejected", "suppressed"]
+        assert [entry.reason for entry in life.bank.ledger()] == ["smtp 550 5.1.1", "suppressed_address"]
+        assert len(life.provider.given) == 1
+
+    def test_an_address_whose_owner_wants_no_more_gets_only_what_must_be_said(self, tmp_path: Path) -> None:
+        no = Rejected("21610", refused="opted_out", provider="one")
+        care, service = Life(tmp_path, asks("care"), no), Life(tmp_path / "2", asks("service"), no)
+        care.ask(MORNING).ask(MORNING + HOUR).until(LATER)
+        service.ask(MORNING).ask(MORNING + HOUR).until(LATER)
+        assert [entry.reason for entry in care.bank.ledger()] == ["21610", "opted_out"]
+        assert [entry.status for entry in service.bank.ledger()] == ["rejected", "accepted"]
+
+    def test_a_message_that_is_refused_says_nothing_of_the_address(self, tmp_path: Path) -> None:
+        life = (
+            Life(tmp_path, asks("care"), Rejected("too long")).ask(MORNING).ask(MORNING + HOUR).until(LATER)
+        )
+        assert [entry.status for entry in life.bank.ledger()] == ["rejected", "accepted"]
+
+
+class TestNobodyKnows:
+    @pytest.mark.parametrize("purpose", ["marketing", "care"])
+    def test_it_is_asked_about_once_and_never_sent_again(self, purpose: Purpose, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks(purpose), Unknown("time_out", provider="one"))
+        life.provider.answers = [Unknown("cannot be asked")]
+        life.ask(MORNING).until(LATER)
+        assert len(life.provider.given) == 1
+        assert len(life.provider.asked) == 1
+        assert (life.entry.status, life.entry.reason) == ("unknown", "time_out")
+
+    def test_what_the_provider_has_after_all_is_accepted(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("marketing"), Unknown("time_out"))
+        life.provider.answers = [Accepted("p-1", provider="one")]
+        life.ask(MORNING).until(LATER)
+        assert len(life.provider.given) == 1
+        assert life.entry.status == "accepted"
+
+    def test_not_found_soon_after_a_time_out_is_no_proof_and_marketing_stays_unknown(
+        self, tmp_path: Path
+    ) -> None:
+        life = Life(tmp_path, asks("marketing"), Unknown("time_out")).ask(MORNING).until(LATER)
+        assert len(life.provider.given) == 1
+        assert life.entry.status == "unknown"
+
+    @pytest.mark.parametrize("purpose", ["service", "regulatory"])
+    def test_what_must_be_said_goes_again_to_the_same_one_under_the_same_id(
+        self, purpose: Purpose, tmp_path: Path
+    ) -> None:
+        life = Life(tmp_path, asks(purpose), Unknown("time_out", provider="one")).ask(MORNING).until(LATER)
+        first, second = life.provider.given
+        assert first.id == second.id
+        assert (second.in_doubt, second.refused_by) == ("one", ())
+        assert life.provider.asked == [first.id]
+        assert life.kinds() == ["requested", "sending", "postponed", "deferred", "sending", "accepted"]
+
+    def test_it_is_asked_first_and_not_sent_where_it_has_arrived(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("service"), Unknown("time_out", provider="one"))
+        life.provider.answers = [Accepted("p-1", provider="one")]
+        life.ask(MORNING).until(LATER)
+        assert len(life.provider.given) == 1
+        assert life.entry.status == "accepted"
+
+    def test_it_goes_by_no_other_channel_meanwhile(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("service", "email", "sms"), Unknown("time_out", provider="one"))
+        life.ask(MORNING).until(MORNING)
+        # The first channel of the step is gone; by the second one it would come twice.
+        life.bank.take([envelope("c-1", MORNING, without_email())])
+        life.until(LATER)
+        assert [message.channel for message in life.provider.given] == ["email"]
+        assert (life.entry.status, life.entry.reason) == ("suppressed", "no_address")
+
+    def test_it_is_left_to_a_person_in_the_end(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("regulatory"), *[Unknown("time_out", provider="one")] * 9)
+        life.ask(MORNING).until(LATER)
+        assert len({message.id for message in life.provider.given}) == 1
+        assert len(life.provider.given) == 7
+        assert life.entry.status == "unknown"

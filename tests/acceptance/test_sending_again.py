@@ -1,6 +1,7 @@
 """What a provider did not take, would not take, or may have taken: judged again, ended, asked about."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -129,9 +130,9 @@ class TestNotTaken:
     def test_without_a_time_of_its_own_it_waits_longer_each_time(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("regulatory"), *[Retry("busy")] * 4).ask(MORNING).until(LATER)
         moments = life.provider.moments
-        waits = [after - before for before, after in zip(moments, moments[1:], strict=False)]
+        waits = [after - before for before, after in pairwise(moments)]
         assert len(waits) == 4
-        assert all(2 * shorter < longer for shorter, longer in zip(waits, waits[1:], strict=False))
+        assert all(2 * shorter < longer for shorter, longer in pairwise(waits))
 
     def test_at_night_it_waits_for_the_morning(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("care"), Retry("busy", after=HOUR)).ask(EVENING).until(LATER)

@@ -8,15 +8,15 @@ that the same facts give the same history wherever batches begin and end, also a
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 
 from msgspec import Struct, field
 from sqlalchemy import Engine
 
-from channels.base import Channel, NotTaken, Outcome, Outgoing, Retry
+from channels.base import Channel
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
@@ -30,16 +30,13 @@ from stores.journal import Journal
 from tidings import sending
 from tidings.adopting import Sweep
 from tidings.inputs import Input, adopted, answered, fired, take
+from tidings.leaving import Answered, Leaving, Present
 from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
 
 BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
-# How long the policy's word holds until a message leaves, and how often a lease is looked after meanwhile.
-_FRESH = timedelta(seconds=60)
-_LOOK_SECONDS = 5.0
-_AT_ONCE = timedelta(0)
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
 Until = datetime | Callable[[], datetime]
@@ -168,7 +165,6 @@ class _Passage:
     ) -> None:
         self._worker = worker
         self._journal = journal
-        self._runner = runner
         self._present: Callable[[], datetime] = until if callable(until) else lambda: until
         self.until = self._present()
         self._live = live
@@ -176,8 +172,8 @@ class _Passage:
         self._memory = Memory(journal, worker.room)
         self._held: dict[int, Held] = {}
         self._changes = Changes()
-        self._leaving: dict[int, list[Outgoing]] = {}
-        self._answers: list[tuple[int, Outgoing, Outcome, datetime]] = []
+        self._leaving = Leaving(worker.channels, journal, runner, Present(self._present, live))
+        self._answers: list[Answered] = []
         self._facts_taken = 0
         self._sweep = Sweep(
             worker.engine, journal.partition, number=worker.rulebook_number, rules=worker.rules
@@ -199,12 +195,9 @@ class _Passage:
         messages = [
             sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
         ]
-        answers = self._runner.run(sending.settle(self._worker.channels, messages))
-        due = [message for message, said in zip(messages, answers, strict=True) if isinstance(said, NotTaken)]
-        sent = dict(zip((message.id for message in due), self._runner.run(self._hand_over(due)), strict=True))
-        for (_, stream), message, said in zip(lost, messages, answers, strict=True):
-            outcome = sent[message.id] if isinstance(said, NotTaken) else said
-            self._answers.append((stream, message, outcome, self._answered_at(message)))
+        self._answers = self._leaving.settle(
+            [(stream, message) for (_, stream), message in zip(lost, messages, strict=True)]
+        )
 
     def step(self) -> bool:
         """One micro-batch and a slice of the sweep; False when nothing is due any more."""
@@ -217,7 +210,7 @@ class _Passage:
         streams = (
             {fact.stream for fact in pending.facts}
             | {stream for _, stream in pending.timers}
-            | {stream for stream, _, _, _ in self._answers}
+            | {answered.stream for answered in self._answers}
         )
         self._changes = Changes()
         late = self._adopting(streams)
@@ -227,7 +220,13 @@ class _Passage:
         self._plan_wake_ups()
         self._journal.commit(self._changes)
         self._count()
-        self._let_go()
+        # The answers go into the next batch. The sweep must find nobody with a message under way: they
+        # belong before new plans.
+        self._answers = self._leaving.hand_over(
+            size=max(1, self._worker.batch // _SLICES_OF_A_BATCH),
+            turn=self._worker.turn,
+            all_of_them=self._sweep.is_open,
+        )
         return True
 
     def leave(self) -> None:
@@ -320,7 +319,7 @@ class _Passage:
                 del self._changes.outbox_removed[message.id]
             else:
                 self._changes.outbox_added.append((message.id, stream))
-            self._leaving.setdefault(stream, []).append(message)
+            self._leaving.add(stream, message)
         held.head = self._journal.append(
             self._changes, taken.events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
         )
@@ -341,52 +340,7 @@ class _Passage:
             if due_at != held.due_at:
                 self._changes.timers[stream] = held.due_at = due_at
 
-    def _let_go(self) -> None:
-        """Hand over what commits have made intents, slice by slice; the answers go into the next batch.
-
-        The customers with the most urgent messages come first. Who is left when the turn is over waits, and
-        urgent messages of the next batch overtake. All of a customer's messages go together: their answers
-        belong in the order of the intents.
-        """
-        group = self._leaving
-        streams = sorted(group, key=lambda stream: min(map(sending.urgency, group[stream])))
-        size = max(1, self._worker.batch // _SLICES_OF_A_BATCH)
-        over = monotonic() + self._worker.turn
-        for start in range(0, len(streams), size):
-            leaving = [(s, message) for s in streams[start : start + size] for message in group.pop(s)]
-            self._journal.assure()
-            outcomes = self._runner.run(self._hand_over([message for _, message in leaving]))
-            self._answers += [
-                (*sent, outcome, self._answered_at(sent[1]))
-                for sent, outcome in zip(leaving, outcomes, strict=True)
-            ]
-            # The sweep must find nobody with a message under way: answers belong before new plans.
-            if monotonic() >= over and not self._sweep.is_open:
-                break
-
-    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[Outcome]:
-        """Give messages to their channels, and keep the lease meanwhile: providers may take their time.
-
-        What was judged too long ago stays here, to be judged again.
-        """
-        late = self._present() - _FRESH if self._live else None
-        fresh = [message for message in messages if late is None or message.at >= late]
-        handing_over = asyncio.create_task(sending.hand_over(self._worker.channels, fresh))
-        try:
-            while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:
-                self._journal.assure()
-        except BaseException:
-            handing_over.cancel()
-            raise
-        answers = dict(zip((message.id for message in fresh), handing_over.result(), strict=True))
-        too_late = Retry("judged_too_long_ago", after=_AT_ONCE)
-        return [answers.get(message.id, too_late) for message in messages]
-
     @property
     def _clock_at(self) -> datetime:
         """What is decided on is never earlier (aware UTC)."""
         return max(self.until, self._journal.clock_at) if self._live else self._journal.clock_at
-
-    def _answered_at(self, message: Outgoing) -> datetime:
-        """When an answer came: by a virtual clock no time has passed."""
-        return max(self._present(), message.at) if self._live else message.at

@@ -2,8 +2,8 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -30,7 +30,7 @@ NEW_YEAR = at("2026-01-01 12:00")
 LATER = NEW_YEAR + timedelta(days=1)
 SOON = LATER + timedelta(hours=1)
 PURPOSES: tuple[Purpose, ...] = ("marketing", "care", "service", "regulatory")
-CLOCK = "tidings.process.monotonic"
+CLOCKS = ("tidings.process.monotonic", "tidings.leaving.monotonic")
 
 
 def told_at_once(purpose: Purpose) -> Journey:
@@ -73,6 +73,15 @@ def tell(bank: Bank, purposes: Sequence[Purpose]) -> None:
     bank.run(NEW_YEAR)
 
 
+@contextmanager
+def showing(clock: Callable[[], float]) -> Iterator[None]:
+    """The worker's turns are measured by this clock."""
+    with ExitStack() as stack:
+        for name in CLOCKS:
+            stack.enter_context(patch(name, clock))
+        yield
+
+
 class Stopped(Exception):
     """The process ends here."""
 
@@ -108,7 +117,7 @@ def test_a_service_message_overtakes_marketing_that_a_slow_provider_has_not_take
     clock = Clock()
     notebook = Notebook(clock.wait)
     bank.channels = notebook.channels
-    with patch(CLOCK, clock):
+    with showing(clock):
         # A slice is one message then. The first batch makes 20 intents, each further one 1, until the 26th.
         bank.run(SOON, batch=20)
     assert len(notebook.taken) == 26
@@ -131,7 +140,7 @@ def test_what_happens_while_marketing_waits_to_leave_is_decided_on_before_it_has
     bank.channels = notebook.channels
     tidings = bank.tidings
     worker = tidings.worker(Tally(), batch=20)
-    with patch(CLOCK, clock):
+    with showing(clock):
         worker.run(
             1, until=lambda: SOON if notebook.taken else LATER + timedelta(minutes=1), progress=lambda _: None
         )
@@ -179,7 +188,7 @@ def test_histories_do_not_depend_on_time_or_on_stops_amid_a_hand_over(
         for bank in (steady, hurried):
             bank.take(told)
         steady.run(END)
-        with patch(CLOCK, chance.random):
+        with showing(chance.random):
             running = True
             while running:
                 with suppress(Stopped):

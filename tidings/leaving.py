@@ -1,0 +1,128 @@
+"""Messages whose intent is committed, on their way out: handed over slice by slice, answers gathered.
+
+What is handed over was judged a moment ago, or it stays here and is judged again: nothing leaves at night
+because it was let go in the evening.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import NamedTuple
+
+from channels.base import Channel, NotTaken, Outcome, Outgoing, Retry
+from domain.catalogue import ChannelName
+from stores.journal import Journal
+from tidings import sending
+
+# How long the policy's word holds until a message leaves, and how often a lease is looked after meanwhile.
+_FRESH = timedelta(seconds=60)
+_LOOK_SECONDS = 5.0
+_AT_ONCE = timedelta(0)
+
+
+class Answered(NamedTuple):
+    """What became of a customer's message, and when that was known (aware UTC)."""
+
+    stream: int
+    message: Outgoing
+    outcome: Outcome
+    at: datetime
+
+
+class Present(NamedTuple):
+    """The clock that messages leave by. A ``live`` one goes on while a provider takes its time."""
+
+    now: Callable[[], datetime]
+    live: bool
+
+    def is_stale(self, message: Outgoing) -> bool:
+        """Whether too much time has passed since the message was judged."""
+        return self.live and message.at < self.now() - _FRESH
+
+    def answered(self, message: Outgoing) -> datetime:
+        """When an answer came: by a virtual clock no time has passed."""
+        return max(self.now(), message.at) if self.live else message.at
+
+
+class Leaving:
+    """The messages of one partition that wait to be handed over, by customer."""
+
+    def __init__(
+        self,
+        channels: Mapping[ChannelName, Channel],
+        journal: Journal,
+        runner: asyncio.Runner,
+        present: Present,
+    ) -> None:
+        self._channels = channels
+        self._journal = journal
+        self._runner = runner
+        self._present = present
+        self._waiting: dict[int, list[Outgoing]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, stream: int) -> bool:
+        return stream in self._waiting
+
+    def add(self, stream: int, message: Outgoing) -> None:
+        """One more; a customer who has any sits out until all are answered."""
+        self._waiting.setdefault(stream, []).append(message)
+
+    def hand_over(self, *, size: int, turn: float, all_of_them: bool) -> list[Answered]:
+        """Hand over in slices of ``size`` customers; who is left after ``turn`` seconds waits.
+
+        The customers with the most urgent messages come first, and urgent messages of the next batch
+        overtake. All of a customer's messages go together: their answers belong in the order of the intents.
+        """
+        group = self._waiting
+        streams = sorted(group, key=lambda stream: min(map(sending.urgency, group[stream])))
+        over = monotonic() + turn
+        answers: list[Answered] = []
+        for start in range(0, len(streams), size):
+            leaving = [(s, message) for s in streams[start : start + size] for message in group.pop(s)]
+            self._journal.assure()
+            outcomes = self._runner.run(self._hand_over([message for _, message in leaving]))
+            answers += self._answered(leaving, outcomes)
+            if monotonic() >= over and not all_of_them:
+                break
+        return answers
+
+    def settle(self, lost: Sequence[tuple[int, Outgoing]]) -> list[Answered]:
+        """What became of messages that a crash left without an answer, in this order.
+
+        What its provider certainly never took is handed over, or judged again.
+        """
+        messages = [message for _, message in lost]
+        answers = self._runner.run(sending.settle(self._channels, messages))
+        due = [message for message, said in zip(messages, answers, strict=True) if isinstance(said, NotTaken)]
+        sent = dict(zip((message.id for message in due), self._runner.run(self._hand_over(due)), strict=True))
+        told = [
+            sent[message.id] if isinstance(said, NotTaken) else said
+            for message, said in zip(messages, answers, strict=True)
+        ]
+        return self._answered(lost, told)
+
+    def _answered(
+        self, leaving: Sequence[tuple[int, Outgoing]], outcomes: Sequence[Outcome]
+    ) -> list[Answered]:
+        return [
+            Answered(stream, message, outcome, self._present.answered(message))
+            for (stream, message), outcome in zip(leaving, outcomes, strict=True)
+        ]
+
+    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        """Give messages to their channels, and keep the lease meanwhile: providers may take their time."""
+        fresh = [message for message in messages if not self._present.is_stale(message)]
+        handing_over = asyncio.create_task(sending.hand_over(self._channels, fresh))
+        try:
+            while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:
+                self._journal.assure()
+        except BaseException:
+            handing_over.cancel()
+            raise
+        answers = dict(zip((message.id for message in fresh), handing_over.result(), strict=True))
+        too_late = Retry("judged_too_long_ago", after=_AT_ONCE)
+        return [answers.get(message.id, too_late) for message in messages]

@@ -7,6 +7,7 @@ that the same facts give the same history wherever batches begin and end, also a
 
 import asyncio
 import gc
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ from tidings.sending import Templates
 BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
+_LIVE_SECONDS = 1.0
+# Wake-ups that answers lead to are left for another time too: there may be facts before them.
+_NOTHING = Pending([], [], horizon=-1)
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
 Until = datetime | Callable[[], datetime]
@@ -111,7 +115,8 @@ class Worker(Struct, frozen=True):
         A call as ``until`` is asked anew before each batch: so what has just happened need not wait until
         all that was due before has left. It must never go back. With ``live`` it is the clock on the wall:
         what is decided is decided as of then, however long it has been due, and what could not leave soon
-        after it was judged is judged again. ``runner`` is an event loop that goes on afterwards, so that
+        after it was judged is judged again; and after a second no more is begun, since other partitions
+        wait. ``runner`` is an event loop that goes on afterwards, so that
         connections may be kept.
         Gives, and tells ``progress`` on the way, how many facts were taken and customers looked at for a new
         rulebook. Raises LeaseLost when another worker has the partition, InputRefused when one with newer
@@ -126,7 +131,8 @@ class Worker(Struct, frozen=True):
                 journal.start_clock(since)
             passage = _Passage(self, journal, loop, until, live=live)
             passage.settle()
-            while passage.step():
+            over = monotonic() + _LIVE_SECONDS if live else math.inf
+            while passage.step(only_answers=monotonic() >= over):
                 progress(passage.done)
             passage.leave()
             journal.commit(Changes(), clock_at=passage.until)
@@ -199,13 +205,15 @@ class _Passage:
             [(stream, message) for (_, stream), message in zip(lost, messages, strict=True)]
         )
 
-    def step(self) -> bool:
-        """One micro-batch and a slice of the sweep; False when nothing is due any more."""
-        # No more intents wait to leave than one batch makes: each was judged on what was known then.
-        limit = max(1, self._worker.batch - len(self._leaving))
+    def step(self, *, only_answers: bool) -> bool:
+        """One micro-batch and a slice of the sweep; False when nothing is due any more.
+
+        With ``only_answers`` nothing new is begun: what has left is waited for and recorded.
+        """
         self.until = self._present()
-        pending = self._journal.pending(until=self.until, limit=limit)
-        if not (pending.facts or pending.timers or self._answers or self._leaving or self._sweep.is_open):
+        pending = _NOTHING if only_answers else self._pending()
+        begun = not only_answers and self._sweep.is_open
+        if not (pending.facts or pending.timers or self._answers or self._leaving or begun):
             return False
         streams = (
             {fact.stream for fact in pending.facts}
@@ -213,7 +221,7 @@ class _Passage:
             | {answered.stream for answered in self._answers}
         )
         self._changes = Changes()
-        late = self._adopting(streams)
+        late = set() if only_answers else self._adopting(streams)
         self._held = self._memory.fetch(streams | late)
         due = self._take_answers() + self._adopt(late)
         self._work_off(pending._replace(timers=pending.timers + due))
@@ -228,6 +236,11 @@ class _Passage:
             all_of_them=self._sweep.is_open,
         )
         return True
+
+    def _pending(self) -> Pending:
+        # No more intents wait to leave than one batch makes: each was judged on what was known then.
+        limit = max(1, self._worker.batch - len(self._leaving))
+        return self._journal.pending(until=self.until, limit=limit)
 
     def leave(self) -> None:
         """Make it cheap to begin here again; nothing is due any more."""

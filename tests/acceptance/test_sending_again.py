@@ -9,43 +9,21 @@ import pytest
 from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
 from domain.catalogue import CustomerChanged, CustomFact, Envelope, Fact, Purpose
 from domain.policy import Policy
-from journeys.definition import End, EnterOnFact, Journey, Send
+from journeys.definition import Journey
 from stores.projections import LedgerEntry
+from support.asking import SHIPPED, asks
 from support.bank import Bank
 from support.facts import at, granted, registered, withdrawn
 from support.scenario import envelope
 from support.scripted import Scripted
 from tidings.cli.why import explanation_of, sentences
-from tidings.documents import Documents, shipped
+from tidings.documents import Documents
 from tidings.wording import Wording
 
 MORNING = at("2026-01-05 10:00")
 EVENING = at("2026-01-05 20:50")
 HOUR = timedelta(hours=1)
 LATER = at("2026-03-01 12:00")
-SHIPPED = shipped()
-
-
-def asks(purpose: Purpose, *channels: str, valid_hours: int | None = None) -> Journey:
-    """A fact ``x.<purpose>/1`` asks for one message of this purpose."""
-    return Journey(
-        journey=purpose,
-        version=1,
-        title={"en": purpose},
-        purpose=purpose,
-        topic="offers",
-        enter=EnterOnFact(fact=f"x.{purpose}/1"),
-        steps=(
-            Send(
-                step="say",
-                template="birthday-greeting",
-                channels=channels or ("email",),  # type: ignore[arg-type]
-                valid_hours=valid_hours,
-                next="end",
-            ),
-            End(step="end"),
-        ),
-    )
 
 
 def without_email() -> Fact:

@@ -1,0 +1,198 @@
+"""The worker by the clock on the wall: what was missed is decided as of now, crashes leave nothing open."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from channels.base import Outcome, Outgoing, Unknown, everywhere
+from domain.catalogue import CustomFact, Envelope, Purpose
+from domain.events import status_of
+from support.asking import SHIPPED, asks
+from support.bank import Bank
+from support.facts import at, granted, registered
+from support.scenario import envelope
+from support.scripted import Scripted
+from tidings.documents import Documents
+from tidings.serving import Serving
+
+MORNING = at("2026-01-05 10:00")
+EVENING = at("2026-01-05 20:59")
+NIGHT = at("2026-01-05 23:30")
+NEXT_MORNING = at("2026-01-06 08:00")
+
+
+class Wall:
+    """A clock on the wall that a test moves."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Dying(Scripted):
+    """It takes what it is given, or not, and then its caller dies."""
+
+    def __init__(self, *, takes: bool) -> None:
+        super().__init__()
+        self._takes = takes
+        self.dies = True
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        if not self.dies:
+            return await super().send(messages)
+        if self._takes:
+            await super().send(messages)
+        raise Killed
+
+
+class Service:
+    """A bank that is served; each ``step`` is a look of the worker at what is due."""
+
+    def __init__(
+        self, folder: Path, channel: Scripted, *, purpose: Purpose = "care", customers: int = 1
+    ) -> None:
+        self.channel = channel
+        documents = Documents([asks(purpose)], SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars)
+        self.bank = Bank(folder, partitions=2, documents=documents)
+        self.bank.channels = everywhere(channel)
+        self.purpose = purpose
+        self.wall = Wall(MORNING)
+        self.names = [f"c-{number}" for number in range(customers)]
+        told = [envelope(name, MORNING, fact) for name in self.names for fact in (registered(), granted())]
+        assert self.bank.take(told).refused == []
+
+    def ask(self, at: datetime) -> "Service":
+        told = [
+            Envelope(f"x.{self.purpose}/1", name, at, CustomFact(source="/test", id=f"{name}-{at}"))
+            for name in self.names
+        ]
+        assert self.bank.take(told).refused == []
+        return self
+
+    def step(self, at: datetime) -> "Service":
+        self.wall.now = at
+        tidings = self.bank.tidings
+        serving = Serving(tidings, clock=self.wall)
+        with asyncio.Runner() as runner:
+            while serving.step(runner):
+                pass
+        tidings.engine.dispose()
+        return self
+
+    def killed(self, at: datetime) -> "Service":
+        with pytest.raises(Killed):
+            self.step(at)
+        return self
+
+    def statuses(self) -> list[str]:
+        assert self.bank.verify().findings == []
+        return [entry.status for entry in self.bank.ledger()]
+
+
+def test_what_should_have_left_in_the_evening_does_not_leave_at_night(tmp_path: Path) -> None:
+    service = Service(tmp_path, Scripted()).ask(EVENING)
+    service.step(NIGHT)
+    assert service.channel.given == []
+    assert service.statuses() == ["deferred"]
+    service.step(NEXT_MORNING)
+    assert service.channel.moments == [NEXT_MORNING]
+    assert service.statuses() == ["accepted"]
+
+
+def test_a_fact_of_the_future_waits_for_its_time(tmp_path: Path) -> None:
+    service = Service(tmp_path, Scripted()).ask(MORNING + timedelta(hours=2)).step(MORNING)
+    assert service.statuses() == []
+    assert service.step(MORNING + timedelta(hours=2)).statuses() == ["accepted"]
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "care", "service", "regulatory"])
+def test_after_a_crash_what_was_certainly_not_taken_is_judged_anew(purpose: Purpose, tmp_path: Path) -> None:
+    service = Service(tmp_path, Dying(takes=False), purpose=purpose).ask(EVENING)
+    service.killed(EVENING)
+    service.channel.dies = False  # type: ignore[attr-defined]
+    service.step(NIGHT)
+    assert len(service.channel.given) == (1 if purpose == "regulatory" else 0)
+    service.step(NEXT_MORNING)
+    assert service.statuses() == ["accepted"]
+    assert len(service.channel.given) == 1
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "service"])
+def test_after_a_crash_what_was_taken_is_not_sent_again(purpose: Purpose, tmp_path: Path) -> None:
+    service = Service(tmp_path, Dying(takes=True), purpose=purpose).ask(MORNING)
+    service.killed(MORNING)
+    service.channel.dies = False  # type: ignore[attr-defined]
+    assert service.step(MORNING + timedelta(minutes=5)).statuses() == ["accepted"]
+    assert len(service.channel.given) == 1
+
+
+@pytest.mark.parametrize(
+    ("purpose", "times"), [("marketing", 1), ("care", 1), ("service", 2), ("regulatory", 2)]
+)
+def test_after_a_crash_where_nobody_can_tell_the_purpose_decides(
+    purpose: Purpose, times: int, tmp_path: Path
+) -> None:
+    service = Service(tmp_path, Dying(takes=True), purpose=purpose).ask(MORNING)
+    service.killed(MORNING)
+    service.channel.dies = False  # type: ignore[attr-defined]
+    service.channel.answers = [Unknown("cannot be asked", provider="one")] * 5
+    service.step(MORNING + timedelta(minutes=1)).step(MORNING + timedelta(hours=1))
+    assert len(service.channel.given) == times
+    assert len({message.id for message in service.channel.given}) == 1
+    assert service.statuses() == ["unknown" if times == 1 else "accepted"]
+
+
+class Slow(Scripted):
+    """Time passes on the wall while it takes a message."""
+
+    def __init__(self, wall: Wall, each: timedelta) -> None:
+        super().__init__()
+        self._wall = wall
+        self._each = each
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for message in messages:
+            outcomes += await super().send([message])
+            self._wall.now += self._each
+        return outcomes
+
+
+def test_what_waits_too_long_behind_a_slow_provider_is_judged_again(tmp_path: Path) -> None:
+    """Two customers in two slices: when the second one's turn comes, it is night."""
+    service = Service(tmp_path, Scripted(), customers=40).ask(EVENING)
+    service.channel = Slow(service.wall, timedelta(minutes=10))
+    service.bank.channels = everywhere(service.channel)
+    tidings = service.bank.tidings
+    service.wall.now = EVENING
+    serving = Serving(tidings, clock=service.wall)
+    serving._worker = replace(tidings.worker(serving.tally), batch=20)
+    with asyncio.Runner() as runner:
+        while serving.step(runner):
+            pass
+    assert all(message.at == EVENING for message in service.channel.given)
+    # A slice is one customer: the first left in time, whoever came after it waits for the morning.
+    assert 1 <= len(service.channel.given) <= 2
+    assert sorted(set(service.statuses())) == ["accepted", "deferred"]
+    kinds = {line[0] for name in service.names for line in service.bank.histories()[name]}
+    assert "message.postponed/1" in kinds
+    assert status_of("message.postponed/1") == "postponed"
+
+
+def test_an_idle_look_changes_nothing(tmp_path: Path) -> None:
+    service = Service(tmp_path, Scripted()).ask(MORNING).step(MORNING)
+    before = service.bank.histories()
+    tidings = service.bank.tidings
+    with asyncio.Runner() as runner:
+        assert Serving(tidings, clock=Wall(MORNING + timedelta(minutes=1))).step(runner) is False
+    assert service.bank.histories() == before

@@ -1,0 +1,81 @@
+"""The worker that goes on for ever: everything due by the clock on the wall, again and again.
+
+It decides as of now, however long something has been due, so that nothing leaves at night because the
+evening was missed. It can be killed at any moment: the next one goes on where the record ends.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+
+from domain.errors import InputRefused, LeaseLost, StoreUnusable
+from stores.due import due_partitions, rulebook_in_force
+from tidings import sending
+from tidings.bootstrap import Tidings
+from tidings.process import Tally, Worker
+
+log = logging.getLogger("tidings.worker")
+# How soon an idle worker looks again, and how long it rests when its store cannot be used.
+LOOK_SECONDS = 0.2
+_REST_SECONDS = 5.0
+
+
+class Serving:
+    """One worker of a store, on its own thread or as its own process."""
+
+    def __init__(self, tidings: Tidings, *, clock: Callable[[], datetime]) -> None:
+        """``clock`` is the one on the wall (aware UTC); ``tally`` counts what was done."""
+        self._tidings = tidings
+        self._clock = clock
+        self.tally = Tally()
+        self._partitions = list(tidings.history.customer_partitions())
+        self._worker: Worker | None = None
+
+    def work(self, stop: Event) -> None:
+        """Until told to stop. A store that cannot be used now is tried again; a bug is raised."""
+        with asyncio.Runner() as runner:
+            try:
+                while not stop.is_set():
+                    try:
+                        busy = self.step(runner)
+                    except StoreUnusable as error:
+                        log.warning("the store cannot be used: %s", error)
+                        stop.wait(_REST_SECONDS)
+                        continue
+                    if not busy:
+                        stop.wait(LOOK_SECONDS)
+            finally:
+                runner.run(sending.close(self._tidings.channels))
+
+    def step(self, runner: asyncio.Runner) -> bool:
+        """Work off what is due now, of every partition that no other worker has; False for nothing."""
+        number = rulebook_in_force(self._tidings.engine)
+        due = due_partitions(self._tidings.engine, self._partitions, now=self._clock(), rulebook=number)
+        busy = False
+        for partition in due:
+            try:
+                self._in_force(number).run(
+                    partition,
+                    until=self._clock,
+                    live=True,
+                    runner=runner,
+                    progress=lambda _: None,
+                )
+                busy = True
+            except LeaseLost:
+                # Another worker has it, or took it over from us: what is due is theirs.
+                continue
+            except InputRefused as error:
+                if error.code != "run.rules_changed":
+                    raise
+                self._worker = None
+                return True
+        return busy
+
+    def _in_force(self, number: int) -> Worker:
+        """The worker with the rules in force, which may have been published a moment ago."""
+        if self._worker is None or self._worker.rulebook_number != number:
+            self._worker = self._tidings.worker(self.tally)
+        return self._worker

@@ -47,7 +47,8 @@ class Stored(NamedTuple):
 class Changes(Struct):
     """What one micro-batch changes, gathered as rows for set-based statements.
 
-    ``adopted`` is the number of a rulebook, and the last customer who has been looked at for it.
+    ``calls`` are rows of the table without their partition. ``adopted`` is the number of a rulebook, and the
+    last customer who has been looked at for it.
     """
 
     events: list[tuple[object, ...]] = []
@@ -55,6 +56,7 @@ class Changes(Struct):
     timers: dict[int, datetime | None] = {}
     outbox_added: list[tuple[str, int]] = []
     outbox_removed: dict[str, None] = {}
+    calls: list[tuple[object, ...]] = []
     consumed: list[tuple[int, int, int]] = []
     snapshots: list[Snapshot] = []
     adopted: tuple[int, int] | None = None

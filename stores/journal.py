@@ -296,6 +296,7 @@ class Journal:
             delete(connection, schema.timers, [(partition, stream) for stream, at in due if at is None])
             insert(connection, schema.outbox, [(partition, name, to) for name, to in changes.outbox_added])
             delete(connection, schema.outbox, [(partition, name) for name in changes.outbox_removed])
+            insert(connection, schema.calls, [(partition, *call) for call in changes.calls])
             delete(connection, schema.inbox, [(partition, *place) for place in changes.consumed])
             upsert(
                 connection,

@@ -124,6 +124,19 @@ timers = _table(
     Index("timers_by_due_at", "partition", "due_at", "stream"),
 )
 outbox = _table("outbox", _key("partition", Integer), _key("message", Text), _number("stream"))
+calls = _table(
+    "calls",
+    _key("partition", Integer),
+    _key("call", Text),
+    _number("stream"),
+    _text("endpoint"),
+    _bytes("body"),
+    _number("tries"),
+    _number("made_at"),
+    _number("due_at"),
+    _number("expires_at"),
+    Index("calls_by_due_at", "partition", "due_at"),
+)
 rulebooks = _table(
     "rulebooks", _key("partition", Integer), _key("number", Integer), _text("digest"), _bytes("body")
 )

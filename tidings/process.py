@@ -30,6 +30,7 @@ from stores.batch import Changes, Pending, PendingFact
 from stores.journal import Journal
 from tidings import sending
 from tidings.adopting import Sweep
+from tidings.calling import calls_of
 from tidings.inputs import Input, adopted, answered, fired, take
 from tidings.leaving import Answered, Leaving, Present
 from tidings.memory import Held, Memory, Room
@@ -87,7 +88,8 @@ class Worker(Struct, frozen=True):
     """Everything that running a partition needs besides the partition itself.
 
     A batch takes up to ``batch`` facts and as many wake-ups. ``turn`` is for how many seconds of the
-    machine's clock it decides, and then hands over; nothing that is recorded depends on it.
+    machine's clock it decides, and then hands over; nothing that is recorded depends on it. Calls of
+    ``endpoints`` leave; others are only recorded, and waited for in vain.
     """
 
     engine: Engine
@@ -99,6 +101,7 @@ class Worker(Struct, frozen=True):
     batch: int
     room: Room
     turn: float = TURN_SECONDS
+    endpoints: frozenset[str] = frozenset()
 
     def run(
         self,
@@ -326,6 +329,8 @@ class _Passage:
         )
         if len(taken.events) > 1:
             worker.tally.count(taken.events)
+            if worker.endpoints:
+                self._changes.calls += calls_of(taken.events, stream, worker.endpoints)
         for message in taken.leaving:
             if message.id in self._changes.outbox_removed:
                 # It is judged again at once and may leave: it never was out of the outbox.

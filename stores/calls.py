@@ -1,0 +1,92 @@
+"""Calls of endpoints that journeys asked for and that have not been answered, by when they are due."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from domain.clock import from_micros, to_micros
+from stores.database import customer_partitions, reading, writing
+from stores.dialect import delete, rows, run, update
+from stores.schema import calls
+
+# Who has claimed a call and does not come back leaves it to the next one after so long.
+_CLAIMED_FOR = timedelta(minutes=2)
+
+_CLAIM = """
+UPDATE calls SET due_at = :held WHERE partition {among partitions} AND due_at <= :now AND call IN (
+    SELECT call FROM calls WHERE partition {among partitions} AND due_at <= :now ORDER BY due_at LIMIT :limit
+) RETURNING partition, call, stream, endpoint, body, tries, made_at, expires_at
+"""
+_SELECT_SUBJECTS = (
+    "SELECT stream, subject FROM streams WHERE partition = :partition AND stream {among streams}"
+)
+
+
+class Call(Struct, frozen=True):
+    """One call to be made: ``body`` is the stored form of the event that asked for it.
+
+    ``tries`` came to nothing before; nobody waits for its answer after ``expires_at`` (aware UTC).
+    """
+
+    partition: int
+    call: str
+    customer: str
+    endpoint: str
+    body: bytes
+    tries: int
+    made_at: datetime
+    expires_at: datetime
+
+
+class Calls:
+    """The calls of one store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        with reading(engine) as connection:
+            self._partitions = customer_partitions(connection)
+
+    def claim(self, *, now: datetime, limit: int) -> list[Call]:
+        """Up to so many calls that are due by ``now`` (aware UTC); nobody else is given them for a while."""
+        with writing(self._engine) as connection:
+            found = list(
+                run(
+                    connection,
+                    _CLAIM,
+                    partitions=self._partitions,
+                    now=to_micros(now),
+                    held=to_micros(now + _CLAIMED_FOR),
+                    limit=limit,
+                )
+            )
+            subjects: dict[tuple[int, int], str] = {}
+            for partition in {row[0] for row in found}:
+                streams = sorted({row[2] for row in found if row[0] == partition})
+                named = rows(connection, _SELECT_SUBJECTS, partition=partition, streams=streams)
+                subjects |= {(partition, stream): subject for stream, subject in named}
+        return [
+            Call(
+                partition,
+                call,
+                subjects[partition, stream],
+                endpoint,
+                body,
+                tries,
+                from_micros(made_at),
+                from_micros(expires_at),
+            )
+            for partition, call, stream, endpoint, body, tries, made_at, expires_at in found
+        ]
+
+    def put_off(self, waiting: Sequence[tuple[Call, datetime]]) -> None:
+        """Make these calls again at their instants (aware UTC)."""
+        changes = [(call.partition, call.call, to_micros(at), call.tries + 1) for call, at in waiting]
+        with writing(self._engine) as connection:
+            update(connection, calls, ("due_at", "tries"), changes)
+
+    def end(self, ended: Sequence[Call]) -> None:
+        """These calls have been answered, or nobody waits for them any more."""
+        with writing(self._engine) as connection:
+            delete(connection, calls, [(call.partition, call.call) for call in ended])

@@ -1,0 +1,112 @@
+"""A campaign of kills: thousands of messages of every purpose, and a sender that dies over and over.
+
+What the provider took is the truth; what the bank recorded is compared with it.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from msgspec import Struct
+
+from domain.catalogue import ChannelName, CustomFact, Envelope, Fact, Purpose
+from stores.projections import LedgerEntry
+from support.asking import SHIPPED, asks
+from support.bank import Bank
+from support.facts import at, granted, registered
+from support.scenario import envelope
+from support.served import Served
+from tidings.documents import Documents
+
+MORNING = at("2026-01-05 10:00")
+SPEED = 20.0
+AT_MOST_ONCE: tuple[Purpose, ...] = ("marketing", "care")
+
+
+class Campaign(Struct):
+    """What a campaign came to: the ledger, and how often the provider took each message."""
+
+    ledger: Sequence[LedgerEntry]
+    taken: Mapping[str, int]
+
+    def check(self) -> None:
+        """By purpose once, or the same one again; nothing lost, nothing unexplained, nothing stuck."""
+        for entry in self.ledger:
+            times = self.taken.get(entry.id, 0)
+            about = (entry, times)
+            assert entry.status in ("accepted", "unknown", "rejected"), about
+            if entry.purpose in AT_MOST_ONCE:
+                assert times <= 1, about
+            else:
+                assert times >= 1, about
+                assert entry.status == "accepted", about
+            if entry.status == "accepted":
+                assert times >= 1, about
+            if entry.status == "rejected":
+                assert times == 0, about
+            if entry.status == "unknown":
+                assert entry.reason, about
+        assert set(self.taken) <= {entry.id for entry in self.ledger}
+
+
+def fought(
+    folder: Path,
+    channel: ChannelName,
+    *,
+    messages: int,
+    kills: int,
+    seed: int,
+    ways: Sequence[str],
+    taken: Callable[[], Sequence[str]],
+    customer: Callable[[int], Mapping[str, str]] = lambda number: {},
+) -> Campaign:
+    """Send so many messages, a quarter of each purpose, and kill the sender at as many random moments.
+
+    ``taken`` gives the ids that the provider took so far, with repetitions; ``customer`` says more of the
+    customer of a number.
+    """
+    purposes: tuple[Purpose, ...] = get_args(Purpose)
+    journeys = [asks(purpose, channel) for purpose in purposes]
+    bank = Bank(
+        folder,
+        partitions=4,
+        documents=Documents(journeys, SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars),
+    )
+    told: list[Envelope] = []
+    before = MORNING - timedelta(hours=1)
+    for number in range(messages // len(purposes)):
+        who = f"c-{number}"
+        facts: list[Fact] = [registered(**customer(number)), granted()]
+        told += [envelope(who, before, fact) for fact in facts]
+        for purpose in purposes:
+            fact = CustomFact(source="/test", id=f"{who}-{purpose}")
+            told.append(Envelope(f"x.{purpose}/1", who, MORNING, fact))
+    assert bank.take(told).refused == []
+    served = Served(bank.settings.store, MORNING, speed=SPEED, ways=ways)
+    chance = random.Random(seed)
+    try:
+        for moment in sorted(chance.sample(range(messages // 100, messages * 9 // 10), kills)):
+            until(lambda moment=moment: len(taken()) >= moment)  # type: ignore[misc]
+            time.sleep(chance.random() * 0.02)
+            served.kill()
+        until(lambda: ended(bank) == messages)
+    finally:
+        served.end()
+    assert bank.verify().findings == []
+    return Campaign(bank.ledger(), Counter(taken()))
+
+
+def ended(bank: Bank) -> int:
+    """How many messages have ended for good."""
+    counts = Counter(entry.status for entry in bank.ledger())
+    return sum(counts[status] for status in ("accepted", "rejected", "unknown", "suppressed"))
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what has to come; the test's own limit of time ends a wait in vain."""
+    while not true():
+        time.sleep(0.02)

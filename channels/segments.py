@@ -11,7 +11,6 @@ from msgspec import Meta, Struct
 
 Encoding = Literal["gsm-7", "ucs-2"]
 Prefix = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{0,14}$")]
-Price = Annotated[Decimal, Meta(ge=0)]
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
@@ -38,8 +37,8 @@ class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"
-    per_segment: dict[Prefix, Price] = {}
-    elsewhere: Price | None = None
+    per_segment: dict[Prefix, Decimal] = {}
+    elsewhere: Decimal | None = None
 
 
 class Cost(Struct, frozen=True):

@@ -1,0 +1,196 @@
+"""One HTTP request to a provider, and what of it is certain when no answer comes.
+
+Nothing here tries again: whether a message may be repeated is the engine's to decide.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import h2.errors
+import h2.events
+import httpx2
+from msgspec import Struct
+
+from channels.base import Retry, Unknown
+
+M = TypeVar("M")
+R = TypeVar("R")
+Clock = Callable[[], datetime]
+LONGEST_WAIT = timedelta(hours=6)
+# Answers of providers are short; what is longer is not one of them.
+LARGEST_ANSWER = 64 * 1024
+# How long an idle connection is kept: shorter than any provider's own limit, so that it is ours to close.
+_IDLE_SECONDS = 30.0
+
+
+class Reply(Struct, frozen=True):
+    """A whole answer. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NotSent(Struct, frozen=True):
+    """The request was certainly not acted upon: its body never left, or the server said so in HTTP/2."""
+
+    reason: str
+
+
+class Lost(Struct, frozen=True):
+    """The request left and no whole answer came: it may have been acted upon."""
+
+    reason: str
+
+
+def wall_clock() -> datetime:
+    """The clock on the wall, aware UTC: tokens are dated by it."""
+    return datetime.now(UTC)
+
+
+def no_answer(failure: NotSent | Lost, *, provider: str) -> Retry | Unknown:
+    """A request without an answer as the outcome of its message."""
+    if isinstance(failure, NotSent):
+        return Retry(failure.reason, provider=provider)
+    return Unknown(failure.reason, provider=provider)
+
+
+def retry_after(reply: Reply, now: datetime) -> timedelta | None:
+    """How long the answer asks to wait, six hours at most; None where it does not say.
+
+    Source: RFC 9110 section 10.2.3: seconds, or a date, which is read beside the server's own date.
+    """
+    said = reply.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return min(timedelta(seconds=int(said[:9])), LONGEST_WAIT)
+    at = _date(said)
+    if at is None:
+        return None
+    since = _date(reply.headers.get("date", "")) or now
+    return min(max(at - since, timedelta(0)), LONGEST_WAIT)
+
+
+async def each(items: Sequence[M], one: Callable[[M], Awaitable[R]], *, at_once: int) -> list[R]:
+    """What ``one`` gives for each item, in their order, with at most ``at_once`` under way."""
+    given: dict[int, R] = {}
+    left = iter(enumerate(items))
+
+    async def work() -> None:
+        for place, item in left:
+            given[place] = await one(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(at_once, len(items))):
+            group.create_task(work())
+    return [given[place] for place in range(len(items))]
+
+
+class Line:
+    """The connections to a provider, made inside the running loop and kept until closed.
+
+    ``ca_file`` names certificates (PEM) that are trusted instead of the public ones. Redirects are never
+    followed.
+    """
+
+    def __init__(
+        self, *, timeout_seconds: float, at_once: int, http2: bool = False, ca_file: str | None = None
+    ) -> None:
+        self._timeout = timeout_seconds
+        self._at_once = at_once
+        self._http2 = http2
+        self._ca_file = ca_file
+        self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def post(
+        self, url: str, content: bytes, headers: Mapping[str, str], *, largest: int = LARGEST_ANSWER
+    ) -> Reply | NotSent | Lost:
+        """Ask once, and wait for the whole answer as long as the timeout allows."""
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._post(url, content, headers, largest, progress)
+        except TimeoutError:
+            return Lost("timeout") if progress.body_left else NotSent("timeout: not connected")
+        except httpx2.HTTPError as error:
+            reason = f"http: {type(error).__name__}"
+            if not progress.body_left or progress.refused(error):
+                return NotSent(reason)
+            return Lost(reason)
+
+    async def close(self) -> None:
+        """Let go of the connections; the next request makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _post(
+        self, url: str, content: bytes, headers: Mapping[str, str], largest: int, progress: "_Progress"
+    ) -> Reply | Lost:
+        # What is compressed could grow without bound once it is read.
+        sent = {**headers, "accept-encoding": "identity"}
+        extensions = {"trace": progress.trace}
+        async with self._ready().stream(
+            "POST", url, content=content, headers=sent, extensions=extensions
+        ) as response:
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > largest:
+                    return Lost("answer: too large")
+            return Reply(response.status_code, dict(response.headers), bytes(body))
+
+    def _ready(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._loop = loop
+            self._client = httpx2.AsyncClient(
+                http2=self._http2,
+                timeout=self._timeout,
+                verify=verification(self._ca_file),
+                follow_redirects=False,
+                limits=httpx2.Limits(max_connections=self._at_once, keepalive_expiry=_IDLE_SECONDS),
+            )
+        return self._client
+
+
+class _Progress:
+    """How far one request has come."""
+
+    def __init__(self) -> None:
+        self.body_left = False
+        self._stream = 0
+
+    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        # A server cannot act on a request whose announced body it has not got.
+        if name.endswith("send_request_body.started"):
+            self.body_left = True
+            self._stream = info.get("stream_id", 0)
+
+    def refused(self, error: httpx2.HTTPError) -> bool:
+        """Whether the server says that it did not act. Source: RFC 9113 section 8.7."""
+        event = error.__cause__.args[0] if error.__cause__ is not None and error.__cause__.args else None
+        match event:
+            case h2.events.StreamReset(error_code=code):
+                return code == h2.errors.ErrorCodes.REFUSED_STREAM
+            case h2.events.ConnectionTerminated(last_stream_id=last):
+                return last is not None and self._stream > last
+            case _:
+                return False
+
+
+def verification(ca_file: str | None) -> ssl.SSLContext | bool:
+    """How a server proves who it is: by the certificates of this file, else by the public ones."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ Nothing here tries again: whether a message may be repeated is the engine's to d
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ Clock = Callable[[], datetime]
 LONGEST_WAIT = timedelta(hours=6)
 # Answers of providers are short; what is longer is not one of them.
 LARGEST_ANSWER = 64 * 1024
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 # How long an idle connection is kept: shorter than any provider's own limit, so that it is ours to close.
 _IDLE_SECONDS = 30.0
 
@@ -74,6 +76,11 @@ def retry_after(reply: Reply, now: datetime) -> timedelta | None:
     return min(max(at - since, timedelta(0)), LONGEST_WAIT)
 
 
+def word_of(said: str) -> str:
+    """A provider's code for what is wrong, "" for anything else: whole sentences may hold an address."""
+    return said if _WORD.fullmatch(said) else ""
+
+
 async def each(items: Sequence[M], one: Callable[[M], Awaitable[R]], *, at_once: int) -> list[R]:
     """What ``one`` gives for each item, in their order, with at most ``at_once`` under way."""
     given: dict[int, R] = {}
@@ -109,12 +116,12 @@ class Line:
     async def post(
         self, url: str, content: bytes, headers: Mapping[str, str], *, largest: int = LARGEST_ANSWER
     ) -> Reply | NotSent | Lost:
-        """Ask once, and wait for the whole answer as long as the timeout allows."""
+        """Ask once. Connecting and each part of the answer may take the timeout, all of it twice that."""
         progress = _Progress()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(2 * self._timeout):
                 return await self._post(url, content, headers, largest, progress)
-        except TimeoutError:
+        except (TimeoutError, httpx2.TimeoutException):
             return Lost("timeout") if progress.body_left else NotSent("timeout: not connected")
         except httpx2.HTTPError as error:
             reason = f"http: {type(error).__name__}"

@@ -26,6 +26,7 @@ from channels.calling import (
     no_answer,
     retry_after,
     wall_clock,
+    word_of,
 )
 from channels.device import life_seconds, no_device, token_of
 from channels.google_account import GoogleAccount
@@ -65,7 +66,7 @@ class _Error(Struct, frozen=True):
     @property
     def code(self) -> str:
         """FCM's own word where it has one, else that of all Google services."""
-        return next((detail.error_code for detail in self.details if detail.error_code), self.status)
+        return word_of(next((found.error_code for found in self.details if found.error_code), self.status))
 
     @property
     def about_token(self) -> bool:

@@ -11,7 +11,7 @@ from google.auth import exceptions, transport
 from google.oauth2 import service_account
 
 from channels.borrowed import Lent, NotLent
-from channels.calling import Clock, verification, wall_clock
+from channels.calling import Clock, verification, wall_clock, word_of
 from channels.secret import Secret
 from domain.errors import InputRefused
 
@@ -134,4 +134,4 @@ def _reason(error: exceptions.GoogleAuthError) -> str:
     """The OAuth error's code (RFC 6749 section 5.2), else the kind of failure: other words may tell more."""
     answer = error.args[1] if len(error.args) > 1 else None
     code = answer.get("error") if isinstance(answer, dict) else None
-    return code if isinstance(code, str) and code.isidentifier() else type(error).__name__
+    return (word_of(code) if isinstance(code, str) else "") or type(error).__name__

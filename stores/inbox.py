@@ -27,11 +27,15 @@ _TAKING_LOCK = 7_461_202
 
 
 class Told(Struct, frozen=True):
-    """A fact with the place it was read at and the bytes it was read from, for a refusal's sake."""
+    """A fact with the place it was read at and the bytes it was read from, for a refusal's sake.
+
+    With ``once`` the first telling counts: the same id again is a repetition, whatever it says and whenever.
+    """
 
     envelope: Envelope
     place: str
     raw: bytes = b""
+    once: bool = False
 
 
 class Refusal(Struct, frozen=True):
@@ -138,7 +142,7 @@ class _Chunk:
         body = encode_body(item.envelope.fact)
         digest = _digest(item.envelope, body)
         found = known.get(key)
-        if found == digest:
+        if found == digest or (found is not None and item.once):
             self.repeated += 1
         elif found is not None:
             self._refuse(item, "fact.id_reused")

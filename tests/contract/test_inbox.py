@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
+from domain import catalogue as facts
 from domain.catalogue import Envelope
 from domain.errors import InputRefused
 from stores.database import open_store
@@ -93,6 +94,34 @@ def test_the_inbox_is_not_searched_for_what_waits(bank: Bank) -> None:
         event.remove(Engine, "before_cursor_execute", note)
     assert any("FROM partitions" in statement for statement in statements)
     assert [statement for statement in statements if "inbox" in statement] == []
+
+
+def test_what_counts_once_is_a_repetition_whatever_it_says_the_second_time(bank: Bank) -> None:
+    take(bank, people(1, 1))
+    tellings = [
+        Told(
+            envelope(
+                "c-1", moment, facts.MessageDelivered(source="callback/post", id="r-1", message=message)
+            ),
+            "receipt",
+            once=once,
+        )
+        for moment, message, once in (
+            (NEW_YEAR, "m-1", True),
+            (NEW_YEAR + timedelta(hours=1), "m-1", True),
+            (NEW_YEAR, "m-2", True),
+            (NEW_YEAR, "m-2", False),
+        )
+    ]
+    engine = open_store(bank.settings.store)
+    inbox = Inbox(engine, limit=NO_LIMIT)
+    taken = inbox.take(tellings[:2], origin="test", at=0)
+    again = inbox.take(tellings[2:], origin="test", at=0)
+    engine.dispose()
+    assert (taken.accepted, taken.repeated, taken.refused) == (1, 1, [])
+    assert (again.accepted, again.repeated) == (0, 1)
+    assert [refusal.code for refusal in again.refused] == ["fact.id_reused"]
+    assert found(bank) == 3
 
 
 def test_two_imports_at_once_are_counted_one_after_the_other(bank: Bank) -> None:

@@ -5,6 +5,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 
 from collections.abc import Iterator
 from datetime import datetime
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -43,15 +44,15 @@ def read_cloudevents(path: Path, *, now: datetime) -> Iterator[Item]:
     missing, unreadable or empty, and for a batch that is no JSON: a batch is read as a whole.
     """
     with opened(path) as file:
-        lines = ((number, line) for number, line in enumerate(_without_bom(file), 1) if not line.isspace())
-        first = next(lines, None)
-        if first is None:
-            raise InputRefused("import.empty_file", path=str(path))
-        if first[1].lstrip().startswith(b"["):
-            yield from _batch(path, b"\n" * (first[0] - 1) + first[1] + file.read(), now)
-        else:
-            for number, line in chain([first], lines):
-                yield _item(line, f"line {number}", now)
+        yield from _read(file, str(path), now)
+
+
+def read_events(content: bytes, *, now: datetime) -> Iterator[Item]:
+    """The same of what was sent: besides, it may be one event written on several lines."""
+    if b"\n" in content.strip() and isinstance(plain(content), dict):
+        yield _item(content, "line 1", now)
+    else:
+        yield from _read(BytesIO(content), "body", now)
 
 
 def parse_event(line: bytes, *, now: datetime) -> Envelope:
@@ -66,6 +67,18 @@ def parse_event(line: bytes, *, now: datetime) -> Envelope:
     return enveloped(shape, event, at=event.time, fact=fact, now=now)
 
 
+def _read(file: BinaryIO, path: str, now: datetime) -> Iterator[Item]:
+    lines = ((number, line) for number, line in enumerate(_without_bom(file), 1) if not line.isspace())
+    first = next(lines, None)
+    if first is None:
+        raise InputRefused("import.empty_file", path=path)
+    if first[1].lstrip().startswith(b"["):
+        yield from _batch(path, b"\n" * (first[0] - 1) + first[1] + file.read(), now)
+    else:
+        for number, line in chain([first], lines):
+            yield _item(line, f"line {number}", now)
+
+
 def _item(line: bytes, place: str, now: datetime) -> Item:
     try:
         return Told(parse_event(line, now=now), place, line)
@@ -73,26 +86,26 @@ def _item(line: bytes, place: str, now: datetime) -> Item:
         return Refusal(place, error.code, error.values, line)
 
 
-def _batch(path: Path, content: bytes, now: datetime) -> Iterator[Item]:
+def _batch(path: str, content: bytes, now: datetime) -> Iterator[Item]:
     try:
         events = msgspec.json.decode(content, type=list[Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _broken_batch(path, content, error) from error
     if not events:
-        raise InputRefused("import.empty_file", path=str(path))
+        raise InputRefused("import.empty_file", path=path)
     for number, event in enumerate(events, 1):
         yield _item(bytes(event), f"event {number}", now)
 
 
-def _broken_batch(path: Path, content: bytes, error: Exception) -> InputRefused:
+def _broken_batch(path: str, content: bytes, error: Exception) -> InputRefused:
     fault = broken_json(content)
     column = fault.values.get("column") if fault else None
     if fault is None or not isinstance(column, int):
-        return InputRefused("import.unreadable", path=str(path), reason=str(error))
+        return InputRefused("import.unreadable", path=path, reason=str(error))
     before = content.decode(errors="replace")[: column - 1]
     line, column = before.count("\n") + 1, column - before.rfind("\n") - 1
     reason = fault.values.get("reason", "not UTF-8")
-    return InputRefused("import.broken_batch", path=str(path), line=line, column=column, reason=reason)
+    return InputRefused("import.broken_batch", path=path, line=line, column=column, reason=reason)
 
 
 def _check_content(event: CloudEvent) -> None:

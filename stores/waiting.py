@@ -1,0 +1,40 @@
+"""What one customer's facts say that wait to be decided on, for pages that must show it at once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine, select
+
+from domain.catalogue import Envelope, Fact
+from domain.clock import from_micros, to_micros
+from domain.codec import decode_body
+from stores.database import reading
+from stores.schema import inbox
+
+
+def waiting_facts(
+    engine: Engine, place: tuple[int, int], subject: str, *, kinds: Sequence[str], until: datetime
+) -> list[Envelope]:
+    """The customer's waiting facts of these kinds that happened by ``until`` (aware UTC), in their order.
+
+    ``place`` is the customer's partition and stream. All that waits in the partition and is due is gone
+    through: in a service that keeps up that is little.
+    """
+    partition, stream = place
+    query = (
+        select(inbox.c.kind, inbox.c.occurred_at, inbox.c.body)
+        .where(
+            inbox.c.partition == partition,
+            inbox.c.occurred_at <= to_micros(until),
+            inbox.c.stream == stream,
+            inbox.c.kind.in_(kinds),
+        )
+        .order_by(inbox.c.occurred_at, inbox.c.rank, inbox.c.position)
+    )
+    told: list[Envelope] = []
+    with reading(engine) as connection:
+        for kind, occurred_at, body in connection.execute(query):
+            fact = decode_body(kind, body)
+            if isinstance(fact, Fact):
+                told.append(Envelope(kind, subject, from_micros(occurred_at), fact))
+    return told

@@ -1,0 +1,224 @@
+"""The HTTP service around a bank on SQLite, with a hand-moved clock and providers that tests script."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.testclient import TestClient
+
+from channels.base import Answer, Outcome, Outgoing
+from channels.provider import Callback, Receipt
+from domain import catalogue as facts
+from domain.catalogue import ChannelName, Envelope
+from domain.errors import InputRefused
+from journeys.definition import End, EnterOnFact, Journey, Send
+from support.bank import Bank
+from support.facts import at, granted, registered
+from support.scenario import envelope
+from tidings.api import ServiceSettings, application
+from tidings.links import LinkKeys, Links
+
+PUBLIC = "https://care.bank.example"
+KEY = "a key that is long enough to be believed"
+API_KEY = "the app's own key"
+MORNING = at("2026-03-02 10:00")
+PHONE = "+420601000001"
+
+
+class ScriptedProvider:
+    """Believes what bears ``x-signature: good``; its body is a list of receipts in JSON."""
+
+    def __init__(self, name: str = "post") -> None:
+        self.name = name
+        self.urls: list[str] = []
+
+    def receipts(self, callback: Callback) -> list[Receipt]:
+        """What the body says."""
+        self.urls.append(callback.url)
+        if callback.headers.get("x-signature") != "good":
+            raise InputRefused("callback.forged")
+        try:
+            return msgspec.json.decode(callback.body, type=list[Receipt])
+        except msgspec.DecodeError as error:
+            raise InputRefused("callback.unreadable") from error
+
+    def handshake(self, query: Mapping[str, str]) -> str | None:
+        """What was asked, where the question is signed."""
+        return query.get("echostr") if query.get("signature") == "good" else None
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        """Nothing leaves by it here."""
+        raise AssertionError
+
+    async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
+        """Nothing is asked here."""
+        raise AssertionError
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Holders:
+    """Who has which address, by channel and address."""
+
+    def __init__(self, known: Mapping[tuple[str, str], list[str]] | None = None) -> None:
+        self.known = dict(known or {})
+
+    def holders(self, channel: ChannelName, address: str) -> list[str]:
+        """The customers who have it."""
+        return self.known.get((channel, address), [])
+
+
+class InApp(Struct):
+    """A message in the app, as the mailbox lists it."""
+
+    message: str
+    title: str
+
+
+class Mailboxes:
+    """Every customer has one message, with their name in it."""
+
+    def list(self, customer: str) -> list[InApp]:
+        """It."""
+        return [InApp("m-1", f"Dear {customer}")]
+
+
+class Hooks:
+    """Calls and answers of one webhook: a body is believed that says so."""
+
+    def verify(
+        self, endpoint: str, headers: Mapping[str, str], body: bytes, at: datetime
+    ) -> tuple[str, bool, dict[str, str | int | bool | None]]:
+        """What the body says."""
+        if headers.get("webhook-signature") != f"good for {endpoint}":
+            raise InputRefused("callback.forged")
+        said = msgspec.json.decode(body)
+        return said["call"], said["ok"], said.get("values", {})
+
+    def customer_of(self, call: str) -> str | None:
+        """Only the calls whose ids say whom they were for are known."""
+        return call.partition(":")[2] or None
+
+
+def asks(name: str, purpose: str) -> Journey:
+    """A journey that asks for one e-mail of this purpose when ``x.<name>/1`` comes."""
+    return Journey(
+        journey=name,
+        version=1,
+        title={"en": name},
+        purpose=purpose,  # type: ignore[arg-type]
+        topic="offers",
+        enter=EnterOnFact(fact=f"x.{name}/1"),
+        steps=(
+            Send(step="say", template=_TEMPLATES[purpose], channels=("email",), next="end"),
+            End(step="end"),
+        ),
+    )
+
+
+_TEMPLATES = {"marketing": "tier-course", "care": "birthday-greeting", "service": "maturity-ahead"}
+
+
+class Service:
+    """A running service; ``now`` is what its clock shows."""
+
+    def __init__(self, bank: Bank, *, now: datetime = MORNING, **wired: Any) -> None:
+        self.bank = bank
+        self.now = now
+        self.provider = ScriptedProvider()
+        self.contacts = Holders()
+        self.links = Links(PUBLIC, LinkKeys([KEY]))
+        self.tidings = bank.tidings
+        given = {
+            "providers": {"post": self.provider},
+            "links": self.links,
+            "contacts": self.contacts,
+            "settings": ServiceSettings(api_keys=("another key", API_KEY)),
+            "mailbox": Mailboxes(),
+            "answers": Hooks(),
+            "calls": Hooks(),
+            "clock": lambda: self.now,
+            **wired,
+        }
+        self.client = TestClient(application(self.tidings, **given), base_url=PUBLIC, follow_redirects=False)
+
+    def path(self, link: str) -> str:
+        """A link's path, as the service sees it."""
+        assert link.startswith(PUBLIC)
+        return link.removeprefix(PUBLIC)
+
+    def get(self, link: str, **given: Any) -> Any:
+        """What a browser gets."""
+        return self.client.get(self.path(link), **given)
+
+    def post(self, link: str, **given: Any) -> Any:
+        """What a form gets."""
+        return self.client.post(self.path(link), **given)
+
+    def calls_back(self, *receipts: Receipt, later: timedelta = timedelta(), signature: str = "good") -> Any:
+        """The provider tells these."""
+        self.now += later
+        return self.client.post(
+            "/callbacks/post", content=msgspec.json.encode(receipts), headers={"x-signature": signature}
+        )
+
+    def waiting(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Kind, customer and fields of every fact that waits, in the order in which they were taken."""
+        rows = self.bank.sql(
+            "SELECT i.kind, s.subject, i.body FROM inbox i JOIN streams s "
+            "ON s.partition = i.partition AND s.stream = i.stream ORDER BY i.occurred_at, i.partition, i.position"
+        )
+        return [(kind, subject, msgspec.json.decode(body)) for kind, subject, body in rows]
+
+    def dead_letters(self) -> list[tuple[str, str, str, bytes]]:
+        """Origin, code, reason and raw bytes of all that was refused."""
+        return [
+            (row[0], row[1], row[2], row[3])
+            for row in self.bank.sql("SELECT origin, code, reason, raw FROM dead_letters ORDER BY number")
+        ]
+
+    def whole(self) -> list[object]:
+        """All that the store holds of facts, events and refusals, for a comparison of before and after."""
+        tables = ("events", "inbox", "fact_keys", "dead_letters", "partitions")
+        return [self.bank.sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+    def run(self) -> None:
+        """The engine decides on all that waits."""
+        self.bank.run(self.now)
+
+
+@contextmanager
+def serving(bank: Bank, **given: Any) -> Iterator[Service]:
+    """A service from its start to its end."""
+    service = Service(bank, **given)
+    with service.client:
+        yield service
+    service.tidings.engine.dispose()
+
+
+def bank_with_message(
+    folder: Path, *, purpose: str = "marketing", told: Sequence[Envelope] = (), **person: object
+) -> tuple[Bank, str]:
+    """A bank where customer c-1 was sent one e-mail of this purpose, and the message's id."""
+    bank = Bank(folder)
+    bank.publish(asks("ask", purpose))
+    early = MORNING - timedelta(hours=2)
+    bank.take(
+        [
+            envelope("c-1", early, registered(email="one@example.com", **person)),
+            envelope("c-1", early, granted(channel="email")),
+            *told,
+            Envelope(
+                "x.ask/1", "c-1", MORNING - timedelta(hours=1), facts.CustomFact(source="/test", id="ask-1")
+            ),
+        ]
+    )
+    bank.run(MORNING)
+    (entry,) = bank.ledger()
+    assert entry.status == "accepted", entry
+    return bank, entry.id

@@ -1,0 +1,80 @@
+"""What the resources work with: the open store and what is wired to it, given when the service starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from channels.provider import Provider
+from tidings.bootstrap import Tidings
+from tidings.choices import Choices
+from tidings.links import Links
+from tidings.receiving import Receiver
+
+AnswerValues = dict[str, str | int | bool | None]
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """``brand`` is the bank's name on its pages. ``api_keys`` let programs in, none lets nobody in.
+
+    ``documented`` shows OpenAPI and its page at ``/docs``, which loads scripts from another host.
+    """
+
+    brand: str = "Your bank"
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    documented: bool = False
+
+
+class Handshake(Protocol):
+    """What a provider may have besides: it checks our address by asking for an answer once."""
+
+    def handshake(self, query: Mapping[str, str]) -> str | None:
+        """The answer that the provider expects; None where it is not the provider that asks."""
+
+
+class Mailbox(Protocol):
+    """Messages in the inbox of the bank's own app."""
+
+    def list(self, customer: str) -> Sequence[Struct]:
+        """The customer's messages, newest first."""
+
+
+class Answers(Protocol):
+    """Checks what a journey's webhook answers later."""
+
+    def verify(
+        self, endpoint: str, headers: Mapping[str, str], body: bytes, at: datetime
+    ) -> tuple[str, bool, AnswerValues]:
+        """The call that is answered, whether it went well, and values. Raises InputRefused."""
+
+
+class Calls(Protocol):
+    """Calls that journeys made to webhooks."""
+
+    def customer_of(self, call: str) -> str | None:
+        """The customer for whom a webhook was called; None for an unknown call."""
+
+
+class Parts(Struct, frozen=True):
+    """Everything that a resource may use. ``clock`` gives now, aware UTC."""
+
+    tidings: Tidings
+    settings: ServiceSettings
+    providers: Mapping[str, Provider]
+    links: Links
+    receiver: Receiver
+    choices: Choices
+    clock: Callable[[], datetime]
+    mailbox: Mailbox | None = None
+    answers: Answers | None = None
+    calls: Calls | None = None
+
+    @property
+    def origin(self) -> str:
+        """The origin of our own pages, as browsers tell it."""
+        parts = urlsplit(self.links.public_url)
+        return f"{parts.scheme}://{parts.netloc}"

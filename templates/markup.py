@@ -1,0 +1,68 @@
+"""HTML of e-mails: MJML made into what every mail program shows alike, and HTML made into its text.
+
+MJML is compiled before variables are filled in, once for each published version, so that no value of a
+customer can change the layout and compiling costs nothing for the second customer.
+"""
+
+import re
+from functools import lru_cache
+
+import mrml
+from inscriptis import get_text  # type: ignore[import-untyped]
+from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
+
+from domain.errors import InputRefused
+from templates.model import Template
+
+# No web fonts: a mail program that loads them tells somebody else who reads what and when.
+_OPTIONS = mrml.RenderOptions(disable_comments=True, fonts={})
+_ROOT = re.compile(r"<mjml(?P<attributes>[^>]*)>")
+_LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<url>[^()\s]*)\)")
+_SPACES = re.compile(r"[ \t\u00a0\u200b\u200c]{2,}")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+
+def markup_of(template: Template, language: str) -> str | None:
+    """The HTML of a language's e-mail before variables are filled in; None where it is plain text.
+
+    Raises InputRefused for MJML that cannot be compiled.
+    """
+    source = template.markup(language)
+    if source is None or source.part == "html":
+        return None if source is None else source.text
+    try:
+        return compiled(source.text, language)
+    except ValueError as error:
+        raise InputRefused("template.fails", template=template.template, reason=str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def compiled(mjml: str, language: str) -> str:
+    """The HTML that MJML makes, told to be in the language. Raises ValueError saying where it cannot be."""
+    root = _ROOT.search(mjml)
+    if root is not None and "lang=" not in root["attributes"]:
+        # Screen readers choose their voice by it.
+        mjml = f'{mjml[: root.end() - 1]} lang="{language}">{mjml[root.end() :]}'
+    try:
+        return str(mrml.to_html(mjml, None, _OPTIONS).content)
+    except OSError as error:
+        raise ValueError(f"MJML: {error}") from error
+
+
+def text_of(html: str) -> str:
+    """The text of a filled HTML document, with each link's address behind its words.
+
+    Raises ValueError where the HTML is nested too deeply to be read.
+    """
+    try:
+        laid_out = get_text(html, ParserConfig(display_links=True))
+    except RecursionError:
+        raise ValueError("the HTML is nested too deeply") from None
+    # Tables lay mails out and are none to a reader: their empty columns go.
+    lines = (_SPACES.sub("  ", line).strip() for line in laid_out.splitlines())
+    return _EMPTY_LINES.sub("\n\n", _LINK.sub(_with_address, "\n".join(lines))).strip()
+
+
+def _with_address(link: re.Match[str]) -> str:
+    text, url = link["text"].strip(), link["url"]
+    return url if text in ("", url) else f"{text} ({url})"

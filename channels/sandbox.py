@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, Rejected, Unknown
-from domain.errors import StoreUnusable
+from channels.provider import Callback, Receipt
+from domain.errors import InputRefused, StoreUnusable
 
 SENDER = "Your bank <care@bank.example>"
 
@@ -24,8 +25,18 @@ SENDER = "Your bank <care@bank.example>"
 class Sandbox:
     """Writes messages below ``folder``, which is made when the first one comes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, name: str = "sandbox") -> None:
         self._folder = folder
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name that settings give it."""
+        return self._name
+
+    def receipts(self, callback: Callback) -> list[Receipt]:
+        """Nobody calls back for a folder. Raises InputRefused."""
+        raise InputRefused("callback.forged", reason="sandbox")
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Write each message and say so. Raises StoreUnusable where the folder cannot be written."""

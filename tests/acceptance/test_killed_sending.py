@@ -1,14 +1,86 @@
 """The sender is killed over and over: by purpose at most once, or the same one again; nothing stays open."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.campaign import fought
+from support.served import ROOT
 from support.stream import Provider
 
 SEED = int(os.environ.get("TIDINGS_TEST_SEED", "5"))
+MESSAGES, KILLS = 5_000, 50
+HEAD = """
+public_url = "http://127.0.0.1:1"
+link_keys = [{env = "TEST_LINK_KEY"}]
+"""
+SMTP = """
+[route]
+email = ["relay"]
+[provider.relay]
+kind = "smtp"
+host = "127.0.0.1"
+port = PORT
+tls = "none"
+sender = {address = "care@bank.example", names = {en = "Your bank"}}
+"""
+TWILIO = """
+[route]
+sms = ["twilio"]
+[provider.twilio]
+kind = "twilio"
+account_sid = "AC00000000000000000000000000000001"
+auth_token = {env = "TEST_TOKEN"}
+sender = "+15005550006"
+callback_url = "http://127.0.0.1:1/callbacks/twilio"
+base_url = "http://127.0.0.1:PORT"
+"""
+
+
+@contextmanager
+def stand_in(*command: str) -> Iterator[int]:
+    """A provider in a process of its own; gives the port that it says it listens on."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        said = json.loads(process.stdout.readline())
+        yield int(said["port"] if isinstance(said, dict) else said)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def ways(folder: Path, settings: str, port: int) -> list[str]:
+    """The words of the command line for these settings of channels."""
+    path = folder / "channels.toml"
+    path.write_text(HEAD + settings.replace("PORT", str(port)))
+    return ["--channels", str(path)]
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_LINK_KEY", "k" * 40)
+    monkeypatch.setenv("TEST_TOKEN", "token")
+
+
+def lines(path: Path) -> Sequence[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.mark.slow
@@ -27,3 +99,43 @@ def test_a_provider_that_can_be_asked_gets_everything_exactly_once(tmp_path: Pat
     campaign.check()
     assert set(campaign.taken.values()) == {1}
     assert {entry.status for entry in campaign.ledger} == {"accepted"}
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_mail(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    with stand_in("support.smtp_server", "--taken", str(taken)) as port:
+        campaign = fought(
+            tmp_path,
+            "email",
+            messages=MESSAGES,
+            kills=KILLS,
+            seed=SEED,
+            ways=ways(tmp_path, SMTP, port),
+            taken=lambda: [line.split()[0].strip("<>").partition("@")[0] for line in lines(taken)],
+            customer=lambda number: {"email": f"c-{number}@example.com"},
+        )
+    campaign.check()
+    print(campaign.told())
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_texts(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    with stand_in("support.twilio_server", "--taken", str(taken)) as port:
+        campaign = fought(
+            tmp_path,
+            "sms",
+            messages=MESSAGES,
+            kills=KILLS,
+            seed=SEED,
+            ways=ways(tmp_path, TWILIO, port),
+            taken=lambda: [json.loads(line)["id"] for line in lines(taken)],
+            customer=lambda number: {"phone": f"+420601{number:06}"},
+        )
+    campaign.check()
+    print(campaign.told())

@@ -52,6 +52,11 @@ class Campaign(Struct):
                 assert entry.reason, about
         assert set(self.taken) <= {entry.id for entry in self.ledger}
 
+    def told(self) -> str:
+        """The campaign in one line: messages by purpose, status and how often they were taken."""
+        counts = Counter((e.purpose, e.status, self.taken.get(e.id, 0)) for e in self.ledger)
+        return ", ".join(f"{'/'.join(map(str, about))}: {number}" for about, number in sorted(counts.items()))
+
 
 def fought(
     folder: Path,

@@ -16,10 +16,9 @@ from pathlib import Path
 from signal import SIGKILL
 from threading import Event
 
-from channels.base import Channel
-from domain.catalogue import ChannelName
 from support.stream import Provider
 from tidings.bootstrap import bootstrap
+from tidings.providers import opened
 from tidings.serving import Serving
 from tidings.settings import Settings
 
@@ -81,11 +80,13 @@ def main() -> None:
     parser.add_argument("speed", type=float)
     parser.add_argument("--since", type=float, required=True)
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--channels", type=Path)
     given = parser.parse_args()
-    channels: dict[ChannelName, Channel] | None = None
+    settings = Settings(given.store)
     if given.record:
-        channels = Provider(given.record).channels
-    tidings = bootstrap(Settings(given.store), channels=channels)
+        tidings = bootstrap(settings, channels=Provider(given.record).channels)
+    else:
+        tidings, _ = opened(settings, given.channels)
     Serving(tidings, clock=FastClock(given.start, given.since, given.speed)).work(Event())
 
 

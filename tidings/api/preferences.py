@@ -4,7 +4,6 @@ The link's token is the capability: whoever has it chooses for the customer and 
 """
 
 from collections.abc import Sequence
-
 from typing import get_args
 
 from fastapi import APIRouter, Request, Response

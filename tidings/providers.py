@@ -1,0 +1,157 @@
+"""The settings file of channels: which providers there are, in which order they are tried, where links lead.
+
+It holds no secrets, only where they lie. Everything that is wrong with it is told before anything is opened.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from channels.base import Channel, everywhere
+from channels.breaker import Guarded
+from channels.pacing import Paced
+from channels.provider import Pace, Provider, ProviderSettings
+from channels.route import Route
+from channels.sandbox import Sandbox
+from channels.secret import Secret
+from channels.smtp import Smtp, SmtpSettings
+from channels.twilio_sms import Twilio, TwilioSettings
+from domain.catalogue import ChannelName
+from domain.errors import InputRefused
+from tidings.bootstrap import Tidings, bootstrap
+from tidings.links import LinkKeys, Links
+from tidings.personalising import Personal
+from tidings.settings import Settings
+
+
+class SandboxSettings(ProviderSettings, tag="sandbox", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The folder that messages are written to and never leave."""
+
+
+Kinds = SmtpSettings | TwilioSettings | SandboxSettings
+_CHANNELS: dict[type[ProviderSettings], tuple[ChannelName, ...]] = {
+    SmtpSettings: ("email",),
+    TwilioSettings: ("sms",),
+    SandboxSettings: ("email", "sms", "push", "inbox", "wechat"),
+}
+
+
+class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the file says. ``route`` lists providers by channel, in the order in which they are tried.
+
+    ``public_url`` is where customers and providers reach us. ``link_keys`` sign links, the first one new
+    ones; ``api_keys`` are asked of the bank's own programs. ``workers`` is how many worker processes share
+    each provider's pace. A channel without a route goes to the sandbox.
+    """
+
+    public_url: str = ""
+    link_keys: tuple[Secret, ...] = ()
+    api_keys: tuple[Secret, ...] = ()
+    workers: Annotated[int, Meta(ge=1, le=1000)] = 1
+    route: dict[ChannelName, tuple[str, ...]] = {}
+    provider: dict[str, Kinds] = {}
+
+
+class Ways(Struct, frozen=True):
+    """Every way out and back in: channels, providers that call back, and what signs links."""
+
+    channels: Mapping[ChannelName, Channel]
+    providers: Mapping[str, Provider]
+    links: Links | None
+    api_keys: Sequence[str]
+    file: ChannelsFile
+
+
+def read_channels(path: Path) -> ChannelsFile:
+    """The settings in this file. Raises InputRefused with what is wrong and where."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputRefused("channels.missing", path=str(path), reason=error.strerror) from error
+    try:
+        file = msgspec.toml.decode(text, type=ChannelsFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputRefused("channels.invalid", path=str(path), reason=str(error)) from error
+    problems = list(_problems(file))
+    if problems:
+        raise InputRefused("channels.invalid", path=str(path), reason="; ".join(problems))
+    return file
+
+
+def ways(file: ChannelsFile, *, outbox: Path) -> Ways:
+    """Everything that the file names, built; nothing is connected to yet. Raises InputRefused for secrets."""
+    adapters = {name: _adapter(name, found, outbox) for name, found in file.provider.items()}
+    guarded = {
+        name: Guarded(Paced(adapter, _share(file.provider[name].pace, file.workers)))
+        for name, adapter in adapters.items()
+    }
+    links = None
+    if file.public_url and file.link_keys:
+        links = Links(file.public_url, LinkKeys([key.reveal() for key in file.link_keys]))
+    routes: dict[ChannelName, Channel] = {
+        channel: Route([guarded[name] for name in names]) for channel, names in file.route.items()
+    }
+    channels = {
+        name: channel if links is None else Personal(channel, links)
+        for name, channel in (everywhere(Sandbox(outbox)) | routes).items()
+    }
+    return Ways(
+        channels=channels,
+        providers=adapters,
+        links=links,
+        api_keys=[key.reveal() for key in file.api_keys],
+        file=file,
+    )
+
+
+def opened(settings: Settings, path: Path | None) -> tuple[Tidings, Ways]:
+    """The open store with the ways that a file names; without a file all messages go to the sandbox."""
+    file = ChannelsFile() if path is None else read_channels(path)
+    found = ways(file, outbox=settings.outbox)
+    return bootstrap(settings, channels=found.channels), found
+
+
+def _problems(file: ChannelsFile) -> Iterator[str]:
+    """All that the types do not say."""
+    for channel, names in file.route.items():
+        if not names:
+            yield f"route.{channel} names no provider"
+        if len(set(names)) < len(names):
+            yield f"route.{channel} names a provider twice"
+        for name in names:
+            found = file.provider.get(name)
+            if found is None:
+                known = ", ".join(file.provider) or "none"
+                yield f"route.{channel}: no provider {name!r} (there are: {known})"
+            elif channel not in _CHANNELS[type(found)]:
+                kind = found.__struct_config__.tag
+                yield f"route.{channel}: {name!r} is of the kind {kind}, which sends no {channel}"
+    real = [name for name, found in file.provider.items() if not isinstance(found, SandboxSettings)]
+    if real and not file.public_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        yield "public_url must be an https address: links to unsubscribe lead there"
+    if real and not file.link_keys:
+        yield "link_keys is empty: links in messages must be signed"
+
+
+def _adapter(name: str, settings: ProviderSettings, outbox: Path) -> Provider:
+    match settings:
+        case SmtpSettings():
+            return Smtp(name, settings)
+        case TwilioSettings():
+            return Twilio(name, settings)
+        case _:
+            return Sandbox(outbox, name=name)
+
+
+def _share(pace: Pace, workers: int) -> Pace:
+    """The part of a pace that one of so many workers may take."""
+    if workers == 1:
+        return pace
+    return Pace(
+        per_second=None if pace.per_second is None else pace.per_second / workers,
+        domains={name: rate / workers for name, rate in pace.domains.items()},
+        burst=max(1, pace.burst // workers),
+    )

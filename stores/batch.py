@@ -47,15 +47,18 @@ class Stored(NamedTuple):
 class Changes(Struct):
     """What one micro-batch changes, gathered as rows for set-based statements.
 
-    ``calls`` are rows of the table without their partition. ``adopted`` is the number of a rulebook, and the
-    last customer who has been looked at for it.
+    What is removed from the outbox is removed before anything is added; ``outbox_begun`` are messages of it,
+    just added or there before, that are about to be given to their channels. ``calls`` are rows of the table
+    without their partition. ``adopted`` is the number of a rulebook, and the last customer who has been
+    looked at for it.
     """
 
     events: list[tuple[object, ...]] = []
     heads: dict[int, StoredHead] = {}
     timers: dict[int, datetime | None] = {}
-    outbox_added: list[tuple[str, int]] = []
-    outbox_removed: dict[str, None] = {}
+    outbox_removed: list[str] = []
+    outbox_added: dict[str, int] = {}
+    outbox_begun: set[str] = set()
     calls: list[tuple[object, ...]] = []
     consumed: list[tuple[int, int, int]] = []
     snapshots: list[Snapshot] = []

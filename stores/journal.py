@@ -21,7 +21,7 @@ from stores import schema
 from stores.adoption import note_adopted
 from stores.batch import Changes, Pending, PendingFact, Stored
 from stores.database import customer_partitions, reading, writing
-from stores.dialect import delete, insert, rows, run, upsert
+from stores.dialect import delete, insert, rows, run, update, upsert
 from stores.owner import is_dead, owner_name
 
 _LEASE_MICROS = 30_000_000
@@ -45,7 +45,7 @@ _SELECT_STARTED = """
 SELECT min(clock_at) FROM partitions
 WHERE partition {among partitions} AND clock_at < :since AND (clock_at > 0 OR last_seq > 0)
 """
-_SELECT_OUTBOX = "SELECT message, stream FROM outbox WHERE partition = :partition ORDER BY message"
+_SELECT_OUTBOX = "SELECT message, stream, begun FROM outbox WHERE partition = :partition ORDER BY message"
 _SELECT_FACTS = """
 SELECT occurred_at, rank, position, stream, kind, body FROM inbox
 WHERE partition = :partition AND occurred_at <= :until ORDER BY occurred_at, rank, position LIMIT :limit
@@ -160,10 +160,14 @@ class Journal:
             facts = [fact for fact in facts if fact.occurred_at <= horizon]
         return Pending(facts, timers, horizon)
 
-    def outbox(self) -> list[tuple[str, int]]:
-        """Messages whose intent to send is recorded and whose outcome is not, with their customers."""
+    def outbox(self) -> list[tuple[str, int, bool]]:
+        """Messages whose intent to send is recorded and whose outcome is not, with their customers.
+
+        The last word says whether they may have been given to their channel.
+        """
         with reading(self._engine) as connection:
-            return [(row[0], row[1]) for row in run(connection, _SELECT_OUTBOX, partition=self.partition)]
+            found = run(connection, _SELECT_OUTBOX, partition=self.partition)
+            return [(message, stream, bool(begun)) for message, stream, begun in found]
 
     def load(self, streams: Iterable[int]) -> dict[int, Stored]:
         """These customers: their last snapshots, and what came after, read backwards from their heads.
@@ -294,8 +298,7 @@ class Journal:
                 [(partition, stream, to_micros(at)) for stream, at in due if at is not None],
             )
             delete(connection, schema.timers, [(partition, stream) for stream, at in due if at is None])
-            insert(connection, schema.outbox, [(partition, name, to) for name, to in changes.outbox_added])
-            delete(connection, schema.outbox, [(partition, name) for name in changes.outbox_removed])
+            self._commit_outbox(connection, changes)
             insert(connection, schema.calls, [(partition, *call) for call in changes.calls])
             delete(connection, schema.inbox, [(partition, *place) for place in changes.consumed])
             upsert(
@@ -305,6 +308,14 @@ class Journal:
             )
             if changes.adopted is not None:
                 note_adopted(connection, partition, rulebook=changes.adopted[0], stream=changes.adopted[1])
+
+    def _commit_outbox(self, connection: Connection, changes: Changes) -> None:
+        partition, begun, added = self.partition, changes.outbox_begun, changes.outbox_added
+        delete(connection, schema.outbox, [(partition, name) for name in changes.outbox_removed])
+        rows = [(partition, name, stream, int(name in begun)) for name, stream in added.items()]
+        insert(connection, schema.outbox, rows)
+        waiting = sorted(begun - added.keys())
+        update(connection, schema.outbox, ("begun",), [(partition, name, 1) for name in waiting])
 
     @contextmanager
     def fenced(self, clock_at: datetime | None = None, *, taken: int = 0) -> Iterator[Connection]:

@@ -123,7 +123,14 @@ timers = _table(
     _number("due_at"),
     Index("timers_by_due_at", "partition", "due_at", "stream"),
 )
-outbox = _table("outbox", _key("partition", Integer), _key("message", Text), _number("stream"))
+# ``begun`` is 0 as long as the message was certainly not given to its channel.
+outbox = _table(
+    "outbox",
+    _key("partition", Integer),
+    _key("message", Text),
+    _number("stream"),
+    Column("begun", SmallInteger, nullable=False),
+)
 calls = _table(
     "calls",
     _key("partition", Integer),

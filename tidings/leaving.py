@@ -60,6 +60,7 @@ class Leaving:
         self._runner = runner
         self._present = present
         self._waiting: dict[int, list[Outgoing]] = {}
+        self._chosen: list[list[int]] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -71,18 +72,30 @@ class Leaving:
         """One more; a customer who has any sits out until all are answered."""
         self._waiting.setdefault(stream, []).append(message)
 
-    def hand_over(self, *, size: int, turn: float, all_of_them: bool) -> list[Answered]:
-        """Hand over in slices of ``size`` customers; who is left after ``turn`` seconds waits.
+    def choose(self, *, size: int, messages: float) -> list[str]:
+        """Choose who goes next: slices of ``size`` customers, up to so many messages in all; gives their ids.
 
         The customers with the most urgent messages come first, and urgent messages of the next batch
         overtake. All of a customer's messages go together: their answers belong in the order of the intents.
         """
         group = self._waiting
         streams = sorted(group, key=lambda stream: min(map(sending.urgency, group[stream])))
+        chosen: list[int] = []
+        counted = 0
+        for stream in streams:
+            if counted >= messages:
+                break
+            counted += len(group[stream])
+            chosen.append(stream)
+        self._chosen = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+        return [message.id for stream in chosen for message in group[stream]]
+
+    def hand_over(self, *, turn: float, all_of_them: bool) -> list[Answered]:
+        """Hand over what was chosen, slice by slice; what is left after ``turn`` seconds waits."""
         over = monotonic() + turn
         answers: list[Answered] = []
-        for start in range(0, len(streams), size):
-            leaving = [(s, message) for s in streams[start : start + size] for message in group.pop(s)]
+        for streams in self._chosen:
+            leaving = [(stream, message) for stream in streams for message in self._waiting.pop(stream)]
             self._journal.assure()
             outcomes = self._runner.run(self._hand_over([message for _, message in leaving]))
             answers += self._answered(leaving, outcomes)
@@ -90,20 +103,26 @@ class Leaving:
                 break
         return answers
 
-    def settle(self, lost: Sequence[tuple[int, Outgoing]]) -> list[Answered]:
+    def settle(self, lost: Sequence[tuple[int, Outgoing, bool]]) -> list[Answered]:
         """What became of messages that a crash left without an answer, in this order.
 
-        What its provider certainly never took is handed over, or judged again.
+        The last word says whether a message may have been given to its channel, which then is asked. What
+        it certainly does not have waits to be handed over, or by a virtual clock goes at once.
         """
-        messages = [message for _, message in lost]
-        answers = self._runner.run(sending.settle(self._channels, messages))
-        due = [message for message, said in zip(messages, answers, strict=True) if isinstance(said, NotTaken)]
-        sent = dict(zip((message.id for message in due), self._runner.run(self._hand_over(due)), strict=True))
-        told = [
-            sent[message.id] if isinstance(said, NotTaken) else said
-            for message, said in zip(messages, answers, strict=True)
-        ]
-        return self._answered(lost, told)
+        begun = [message for _, message, has_begun in lost if has_begun]
+        told = self._runner.run(sending.settle(self._channels, begun))
+        pairs = zip(begun, told, strict=True)
+        answers: dict[str, Outcome] = {m.id: said for m, said in pairs if not isinstance(said, NotTaken)}
+        due = [(stream, message) for stream, message, _ in lost if message.id not in answers]
+        if self._present.live:
+            for stream, message in due:
+                self.add(stream, message)
+        else:
+            messages = [message for _, message in due]
+            handed_over = self._runner.run(self._hand_over(messages))
+            answers |= {m.id: outcome for m, outcome in zip(messages, handed_over, strict=True)}
+        answered = [(stream, message) for stream, message, _ in lost if message.id in answers]
+        return self._answered(answered, [answers[message.id] for _, message in answered])
 
     def _answered(
         self, leaving: Sequence[tuple[int, Outgoing]], outcomes: Sequence[Outcome]

@@ -8,20 +8,19 @@ that the same facts give the same history wherever batches begin and end, also a
 import asyncio
 import gc
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 
-from msgspec import Struct, field
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from channels.base import Channel
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
-from domain.events import EnrolmentStarted, Event, MessageDeferred, MessageSuppressed, status_of
+from domain.events import status_of
 from domain.fold import heard
 from journeys.reach import passes_by
 from journeys.rulebook import Rules
@@ -35,53 +34,19 @@ from tidings.inputs import Input, adopted, answered, fired, take
 from tidings.leaving import Answered, Leaving, Present
 from tidings.memory import Held, Memory, Room
 from tidings.sending import Templates
+from tidings.tally import Tally as Tally
 
 BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
 _LIVE_SECONDS = 1.0
+_LIVE_BATCH = 500
+_AT_ONCE = 100
 # Wake-ups that answers lead to are left for another time too: there may be facts before them.
 _NOTHING = Pending([], [], horizon=-1)
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 Progress = Callable[[int], None]
 Until = datetime | Callable[[], datetime]
-
-
-class Tally(Struct):
-    """What a run did: facts and events taken, messages by status, non-sends and deferrals by rule, entries.
-
-    ``planned`` counts the customers for whom a new rulebook changed something.
-    """
-
-    facts: int = 0
-    events: int = 0
-    planned: int = 0
-    messages: Counter[str] = field(default_factory=Counter)
-    suppressed: Counter[str] = field(default_factory=Counter)
-    deferred: Counter[str] = field(default_factory=Counter)
-    journeys: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: "Tally") -> None:
-        """Count in what another worker did."""
-        self.facts += other.facts
-        self.events += other.events
-        self.planned += other.planned
-        self.messages.update(other.messages)
-        self.suppressed.update(other.suppressed)
-        self.deferred.update(other.deferred)
-        self.journeys.update(other.journeys)
-
-    def count(self, decisions: Iterable[Event]) -> None:
-        """Count in what followed from an input."""
-        for decision in decisions:
-            match decision.body:
-                case EnrolmentStarted(journey=journey):
-                    self.journeys[journey] += 1
-                case MessageSuppressed(rule=rule):
-                    self.messages["suppressed"] += 1
-                    self.suppressed[rule] += 1
-                case MessageDeferred(rule=rule):
-                    self.deferred[rule] += 1
 
 
 class Worker(Struct, frozen=True):
@@ -198,14 +163,15 @@ class _Passage:
     def settle(self) -> None:
         """Find out what became of messages that a crash left without an answer."""
         lost = self._journal.outbox()
-        self._held = self._memory.fetch({stream for _, stream in lost})
+        self._held = self._memory.fetch({stream for _, stream, _ in lost})
         # Answers are taken in the order of the intents, as they would have been without the crash.
         lost.sort(key=lambda item: (item[1], self._held[item[1]].customer.messages[item[0]].sending_version))
-        messages = [
-            sending.again(self._held[stream].customer, name, self._worker.templates) for name, stream in lost
-        ]
+        templates = self._worker.templates
         self._answers = self._leaving.settle(
-            [(stream, message) for (_, stream), message in zip(lost, messages, strict=True)]
+            [
+                (stream, sending.again(self._held[stream].customer, name, templates), begun)
+                for name, stream, begun in lost
+            ]
         )
 
     def step(self, *, only_answers: bool) -> bool:
@@ -215,8 +181,8 @@ class _Passage:
         """
         self.until = self._present()
         pending = _NOTHING if only_answers else self._pending()
-        begun = not only_answers and self._sweep.is_open
-        if not (pending.facts or pending.timers or self._answers or self._leaving or begun):
+        more = not only_answers and (self._leaving or self._sweep.is_open)
+        if not (pending.facts or pending.timers or self._answers or more):
             return False
         streams = (
             {fact.stream for fact in pending.facts}
@@ -229,20 +195,32 @@ class _Passage:
         due = self._take_answers() + self._adopt(late)
         self._work_off(pending._replace(timers=pending.timers + due))
         self._plan_wake_ups()
+        # By a live clock little is handed over at a time, and noted before: a crash then leaves little of
+        # which nobody knows whether it left.
+        self._changes.outbox_begun = set(
+            self._leaving.choose(
+                size=max(1, self._worker.batch // _SLICES_OF_A_BATCH),
+                messages=0 if only_answers else self._at_once,
+            )
+        )
         self._journal.commit(self._changes)
         self._count()
         # The answers go into the next batch. The sweep must find nobody with a message under way: they
         # belong before new plans.
         self._answers = self._leaving.hand_over(
-            size=max(1, self._worker.batch // _SLICES_OF_A_BATCH),
-            turn=self._worker.turn,
-            all_of_them=self._sweep.is_open,
+            turn=self._worker.turn, all_of_them=self._at_once < math.inf or self._sweep.is_open
         )
         return True
 
+    @property
+    def _at_once(self) -> float:
+        """How many messages are handed over before their answers are recorded."""
+        return _AT_ONCE if self._live and not self._sweep.is_open else math.inf
+
     def _pending(self) -> Pending:
         # No more intents wait to leave than one batch makes: each was judged on what was known then.
-        limit = max(1, self._worker.batch - len(self._leaving))
+        most = min(self._worker.batch, _LIVE_BATCH) if self._live else self._worker.batch
+        limit = max(1, most - len(self._leaving))
         return self._journal.pending(until=self.until, limit=limit)
 
     def leave(self) -> None:
@@ -309,7 +287,7 @@ class _Passage:
         for stream, message, outcome, at in self._answers:
             held = self._held[stream]
             given = answered(held.customer, message, outcome, at=at)
-            self._changes.outbox_removed[message.id] = None
+            self._changes.outbox_removed.append(message.id)
             self._take(held, stream, given)
             self._worker.tally.messages[status_of(given.kind)] += 1
             if held.ahead is not None:
@@ -332,11 +310,7 @@ class _Passage:
             if worker.endpoints:
                 self._changes.calls += calls_of(taken.events, stream, worker.endpoints)
         for message in taken.leaving:
-            if message.id in self._changes.outbox_removed:
-                # It is judged again at once and may leave: it never was out of the outbox.
-                del self._changes.outbox_removed[message.id]
-            else:
-                self._changes.outbox_added.append((message.id, stream))
+            self._changes.outbox_added[message.id] = stream
             self._leaving.add(stream, message)
         held.head = self._journal.append(
             self._changes, taken.events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored

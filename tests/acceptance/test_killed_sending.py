@@ -118,7 +118,6 @@ def test_mail(tmp_path: Path) -> None:
             customer=lambda number: {"email": f"c-{number}@example.com"},
         )
     campaign.check()
-    print(campaign.told())
 
 
 @pytest.mark.long
@@ -138,4 +137,3 @@ def test_texts(tmp_path: Path) -> None:
             customer=lambda number: {"phone": f"+420601{number:06}"},
         )
     campaign.check()
-    print(campaign.told())

@@ -122,7 +122,7 @@ def test_a_clock_is_started_in_all_partitions_or_in_none(tmp_path: Path) -> None
 def test_a_commit_that_fails_leaves_nothing(bank: Bank, engine: Engine) -> None:
     with Journal(engine, 1) as journal:
         changes = changes_of(journal)
-        changes.outbox_added = [("m", 1), ("m", 1)]
+        changes.calls = [("c", 1, "scoring", b"", 0, 0, 0, 0)] * 2
         with pytest.raises(StoreUnusable, match=r"store\.failed"):
             journal.commit(changes)
     assert bank.sql("SELECT count(*) FROM events WHERE partition = 1") == [(0,)]

@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("message", sa.Text, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("stream", sa.BigInteger, nullable=False),
+        sa.Column("begun", sa.SmallInteger, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(

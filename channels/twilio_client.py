@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import (
@@ -67,18 +68,19 @@ class Unreadable(Exception):
 
 
 class _Told(Struct, frozen=True):
-    """What must be said of a message; the library believes whatever comes."""
+    """What must be said of a new message; the library believes whatever comes."""
 
     sid: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class _Listed(_Told, frozen=True):
     body: str | None = None
     direction: str | None = None
     date_created: str | None = None
-    date_updated: str | None = None
-    date_sent: str | None = None
 
 
 class _Page(Struct, frozen=True):
-    messages: list[_Told]
+    messages: list[_Listed]
     next_page_uri: str | None = None
 
 
@@ -91,7 +93,7 @@ class Line:
 
     def __init__(self, login: Login, where: Where) -> None:
         self.loop = asyncio.get_running_loop()
-        self._http = AsyncTwilioHttpClient(pool_connections=False)
+        self._http = AsyncTwilioHttpClient(pool_connections=False, logger=_Silent())
         self._http.session = _Session(where)
         own = where.base_url == BASE_URL
         client = Client(
@@ -147,43 +149,57 @@ class _Session:
         self._session = ClientSession(
             connector=TCPConnector(limit=where.connections, keepalive_timeout=_IDLE_SECONDS),
             cookie_jar=DummyCookieJar(),
-            response_class=_Bounded,
         )
 
-    async def request(self, **asked: Any) -> ClientResponse:
+    async def request(self, *, method: str, data: Mapping[str, str] | None, **asked: Any) -> "_Checked":
         """The answer, read to its end. Raises Refusal, Unreadable, and what aiohttp raises."""
         asked["timeout"] = self._timeout
-        response = await self._session.request(**asked)
-        body = await response.read()
+        response = await self._session.request(method, data=urlencode(data) if data else None, **asked)
+        body = await _read(response)
         if not 200 <= response.status < 300:
             after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             raise Refusal(response.status, _code(body), after)
         try:
-            self._readers[asked["method"]].decode(body)
+            told = self._readers[method].decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unreadable from error
-        return response
+        return _Checked(response, msgspec.json.encode(told).decode())
 
     async def close(self) -> None:
         await self._session.close()
 
 
-class _Bounded(ClientResponse):
-    """A response that is given up when it grows too long."""
+class _Checked:
+    """An answer of which the library sees what is asked of it and has been checked, and parses no more."""
 
-    async def read(self) -> bytes:
-        length = self.content_length
-        if self._body is None and (
-            length is None or length > _LONGEST_ANSWER or "Content-Encoding" in self.headers
-        ):
-            read = bytearray()
-            async for part in self.content.iter_any():
-                read += part
-                if len(read) > _LONGEST_ANSWER:
-                    self.close()
-                    raise ClientPayloadError("the answer is too long")
-            self._body = bytes(read)
-        return await super().read()
+    def __init__(self, response: ClientResponse, content: str) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self._content = content
+
+    async def text(self) -> str:
+        return self._content
+
+
+class _Silent:
+    """A logger for the library, which tells the numbers that it asks for."""
+
+    def info(self, *_: object) -> None:
+        """Nothing is told."""
+
+
+async def _read(response: ClientResponse) -> bytes:
+    """The body; one that grows too long is given up."""
+    length = response.content_length
+    if length is not None and length <= _LONGEST_ANSWER and "Content-Encoding" not in response.headers:
+        return await response.read()
+    read = bytearray()
+    async for part in response.content.iter_any():
+        read += part
+        if len(read) > _LONGEST_ANSWER:
+            response.close()
+            raise ClientPayloadError("the answer is too long")
+    return bytes(read)
 
 
 def _code(body: bytes) -> int | None:

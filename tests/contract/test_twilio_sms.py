@@ -216,7 +216,8 @@ def test_a_text_without_words_and_one_that_came_too_late_are_rejected_here(
         (Failure(body=b"", taken=True), Unknown("answer.Unreadable")),
         (Failure(body=b"[]", taken=True), Unknown("answer.Unreadable")),
         (Failure(body=b"{}", taken=True), Unknown("answer.Unreadable")),
-        (Failure(body=b'{"sid": "SM1", "date_sent": 5}', taken=True), Unknown("answer.Unreadable")),
+        (Failure(body=b'{"sid": 5}', taken=True), Unknown("answer.Unreadable")),
+        (Failure(body=b'{"sid": "SM1", "date_sent": 5}', taken=True), Accepted("SM1")),
         (Failure(body=b" " * (9 << 20), taken=True), Unknown("answer.ClientPayloadError")),
     ],
 )
@@ -260,6 +261,13 @@ def test_a_wrong_password_is_mended_by_an_operator_and_loses_nothing(
 ) -> None:
     monkeypatch.setenv("TWILIO_TOKEN", "old")
     assert sent(base_url, text()) == [Retry("twilio.20003", provider="twilio")]
+
+
+def test_the_library_tells_no_log_whom_it_writes_to(base_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    sent(base_url, text())
+    asked(base_url, text())
+    assert "601000001" not in caplog.text
 
 
 def test_where_nobody_listens_nothing_was_taken() -> None:

@@ -274,7 +274,8 @@ def _json(status: int, content: object) -> Reply:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    stand_in = TwilioStandIn()
+    account = arguments.account
+    stand_in = TwilioStandIn(account=account, user=account, password=arguments.token)
     if arguments.taken:
         stand_in.record = os.open(arguments.taken, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     numbers = count(1)
@@ -310,6 +311,8 @@ def main() -> None:
         "--drop-every", type=int, metavar="N", help="every Nth message is taken and not answered"
     )
     parser.add_argument("--refuse-every", type=int, metavar="N", help="every Nth message is refused with 503")
+    parser.add_argument("--account", default=ACCOUNT)
+    parser.add_argument("--token", default=TOKEN)
     asyncio.run(_run(parser.parse_args()))
 
 

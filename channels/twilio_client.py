@@ -7,6 +7,7 @@ is therefore put between it and aiohttp.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -35,12 +36,13 @@ _IDLE_SECONDS = 10.0
 _TO_CONNECT_SECONDS = 10.0
 
 
-class Login(NamedTuple):
+@dataclass(frozen=True)
+class Login:
     """Who we are to Twilio: the account, and as whom we sign in, itself or an API key."""
 
     account: str
     user: str
-    password: str
+    password: str = field(repr=False)
 
 
 class Where(NamedTuple):

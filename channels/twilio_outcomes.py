@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from channels.base import Outcome, Rejected, Retry, Unknown
 
-# The number can never get a text: not one, no mobile one, a short code, a landline.
+# The number can never get a text: not one, no mobile one, a short code, a landline. Not 21612, "the current
+# combination of To and From": as a rule the sender is of a kind that the country does not allow, and one
+# wrong setting must not silence the numbers of a whole country for ever.
 ADDRESS = frozenset((14101, 21211, 21217, 21265, 21614, 21635))
 OPTED_OUT = 21610
 # Too many at once, by account, sender or day: nothing was queued.
@@ -29,7 +31,7 @@ def refused(status: int, code: int | None, *, after: timedelta | None, provider:
 
     503 is a refusal only with Twilio's own code 20503 ("temporarily unavailable, try again"). Without it a
     load balancer may be speaking that had already passed the request on, and Messages has no idempotency key:
-    so that is unknown, like 500, 502 and 504.
+    so that is unknown, like 500, 502 and 504, and like what else is not Twilio's own word.
     """
     reason = f"twilio.{code}" if code else f"http.{status}"
     if code == OPTED_OUT:
@@ -40,6 +42,6 @@ def refused(status: int, code: int | None, *, after: timedelta | None, provider:
         return Retry(reason, after, provider=provider)
     if status in (401, 403, 404, 407) or (status < 500 and code in _SETTINGS):
         return Retry(reason, after, provider=provider)
-    if 400 <= status < 500 and status != 408:
+    if status == 400 or (400 < status < 500 and code):
         return Rejected(reason, provider=provider)
     return Unknown(reason, provider=provider)

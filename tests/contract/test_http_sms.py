@@ -22,7 +22,7 @@ from domain.errors import InputRefused
 from support import channel_contract
 from support.channel_contract import ChannelContract, outgoing
 from support.gateway_server import GatewayStandIn
-from support.http_stand_in import Done, Half, Reply, self_signed, serving
+from support.http_stand_in import Done, Half, Reply, self_signed, serving, silent
 from support.one_call import OneCall
 
 NUMBER = "+8613800138000"
@@ -245,6 +245,12 @@ def test_where_tls_fails_nothing_was_taken(base_url: str, stand_in: GatewayStand
     with serving(stand_in, tls=self_signed(tmp_path)) as url:
         assert sent(url, text(), timeout_seconds=20) == [failed]
     assert stand_in.requests == []
+
+
+def test_a_handshake_without_an_answer_took_nothing() -> None:
+    with silent() as port:
+        (outcome,) = sent(f"https://127.0.0.1:{port}", text())
+    assert outcome == Retry("connection.ConnectTimeout", provider="gateway")
 
 
 def test_bad_numbers_and_empty_texts_are_rejected_here(base_url: str, stand_in: GatewayStandIn) -> None:

@@ -1,6 +1,7 @@
 """Twilio's adapter against a stand-in on loopback: every outcome, asking, and callbacks."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,9 +20,9 @@ from channels.twilio_sms import Twilio, TwilioSettings
 from domain.errors import InputRefused
 from support import channel_contract
 from support.channel_contract import NOW, ChannelContract, outgoing
-from support.http_stand_in import self_signed, serving
+from support.http_stand_in import self_signed, serving, silent
 from support.one_call import OneCall
-from support.twilio_server import ACCOUNT, TOKEN, Failure, TwilioStandIn
+from support.twilio_server import ACCOUNT, TOKEN, Failure, TwilioStandIn, running
 
 NUMBER = "+420601000001"
 CALLBACK = "https://bank.example/callbacks/twilio"
@@ -205,6 +206,8 @@ def test_a_text_without_words_and_one_that_came_too_late_are_rejected_here(
         (Failure(status=502), Unknown("http.502")),
         (Failure(status=504), Unknown("http.504")),
         (Failure(status=408), Unknown("http.408")),
+        (Failure(status=413), Unknown("http.413")),
+        (Failure(status=409, code=20409), Rejected("twilio.20409")),
         (Failure(status=302), Unknown("http.302")),
         (Failure(cut="drop"), Unknown("answer.ServerDisconnectedError")),
         (Failure(cut="drop", taken=True), Unknown("answer.ServerDisconnectedError")),
@@ -287,6 +290,12 @@ def test_where_tls_fails_nothing_was_taken(base_url: str, stand_in: TwilioStandI
     assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("connection.")
     assert stand_in.requests == []
+
+
+def test_a_handshake_without_an_answer_took_nothing() -> None:
+    with silent() as port:
+        (outcome,) = sent(f"https://127.0.0.1:{port}", text())
+    assert outcome == Retry("connection.ConnectionTimeoutError", provider="twilio")
 
 
 def test_a_certificate_that_nobody_trusts_gets_no_message(tmp_path: Path, stand_in: TwilioStandIn) -> None:
@@ -399,6 +408,17 @@ def test_where_the_list_cannot_be_read_nothing_is_known(
     answer = asked(base_url, text())
     assert isinstance(answer, Unknown)
     assert answer.provider == "twilio"
+
+
+def test_as_a_process_of_its_own_it_writes_down_what_it_took(tmp_path: Path) -> None:
+    path = tmp_path / "taken.jsonl"
+    messages = [text(number) for number in range(1, 7)]
+    with running("--taken", str(path), "--drop-every", "3", "--refuse-every", "2") as url:
+        outcomes = sent(url, *messages, concurrency=1, timeout_seconds=20)
+    kinds = [Accepted, Retry, Unknown, Retry, Accepted, Unknown]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    taken = [json.loads(line)["id"] for line in path.read_text().splitlines()]
+    assert taken == [messages[index].id for index in (0, 2, 4, 5)]
 
 
 def test_an_estimate_says_what_it_would_cost() -> None:

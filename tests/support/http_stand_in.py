@@ -5,6 +5,7 @@ connection. ``serving`` runs it on a thread of its own and ends it by its own ha
 """
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -139,6 +140,13 @@ def serving(stand_in: StandIn, *, tls: ssl.SSLContext | None = None) -> Iterator
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """The port of somebody who takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield int(listening.getsockname()[1])
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:

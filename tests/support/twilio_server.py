@@ -8,7 +8,7 @@ As a process of its own, which survives its client being killed (tests/ must be 
 
 It prints its port on a line and appends a JSON line {"id", "sid", "to", "body"} for each message that it
 takes, before it answers. Every Nth of ``--drop-every`` is then taken and never answered, every Nth of
-``--refuse-every`` is refused with 503 and code 20503. End it with SIGTERM.
+``--refuse-every`` is refused with 503 and code 20503. SIGTERM ends it; ``with running(...)`` does all that.
 """
 
 import argparse
@@ -20,9 +20,11 @@ import http.client
 import operator
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import count
@@ -299,6 +301,22 @@ async def _run(arguments: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
     server.close()
+
+
+@contextmanager
+def running(*options: str) -> Iterator[str]:
+    """The base URL of the stand-in as a process of its own, with these options."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.twilio_server", *options],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def main() -> None:

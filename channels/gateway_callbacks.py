@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from channels.gateway_answer import Values, at, decoded, said
 from channels.gateway_call import Encoding, digest
-from channels.numbers import e164
+from channels.phone_numbers import e164
 from channels.provider import Callback, Receipt, Told
 from channels.replies import Words, meaning
 from channels.secret import Secret

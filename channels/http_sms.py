@@ -15,7 +15,7 @@ from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, Rejecte
 from channels.gateway_answer import Reading, read
 from channels.gateway_call import Call, Caller
 from channels.gateway_callbacks import Reporting, Reports
-from channels.numbers import bad_number, e164
+from channels.phone_numbers import bad_number, e164
 from channels.provider import Callback, ProviderSettings, Receipt
 from channels.replies import Words
 from channels.retry_after import retry_after

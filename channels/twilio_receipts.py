@@ -15,7 +15,7 @@ from twilio.request_validator import (  # type: ignore[import-untyped]
     get_signature_algorithm,
 )
 
-from channels.numbers import e164
+from channels.phone_numbers import e164
 from channels.provider import Callback, Receipt, Told
 from channels.replies import Words, meaning
 from channels.twilio_outcomes import ADDRESS, OPTED_OUT

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from channels.at_once import at_once
 from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, Rejected, Retry, Unknown
-from channels.numbers import bad_number, e164
+from channels.phone_numbers import bad_number, e164
 from channels.provider import Callback, ProviderSettings, Receipt
 from channels.replies import Words
 from channels.secret import Secret

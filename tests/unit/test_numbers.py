@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base import Rejected
-from channels.numbers import bad_number, e164
+from channels.phone_numbers import bad_number, e164
 
 
 @pytest.mark.parametrize(

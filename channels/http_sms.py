@@ -1,6 +1,7 @@
 """Text messages by any gateway that takes HTTP requests, as its settings describe them."""
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,7 +36,8 @@ class HttpSmsSettings(ProviderSettings, frozen=True, kw_only=True, tag="http_sms
     """A gateway: how a message is handed over, how its answer is read, and what else it can do.
 
     ``enquiry`` asks for one message by our id, and ``enquiry_answer`` reads what it says. ``signature`` is
-    put in front of texts, unless a field takes it by ``{signature}``.
+    put in front of texts, unless a field takes it by ``{signature}``. ``ca_file`` holds the certificates
+    of the bank's own authority, for gateways inside its walls.
     """
 
     send: Call
@@ -49,6 +51,7 @@ class HttpSmsSettings(ProviderSettings, frozen=True, kw_only=True, tag="http_sms
     words: Words = Words()
     prices: Prices = Prices()
     concurrency: Annotated[int, Meta(ge=1, le=100)] = 16
+    ca_file: str | None = None
 
 
 class HttpSms:
@@ -65,6 +68,7 @@ class HttpSms:
         reporting = settings.reporting
         self._reports = Reports(reporting, settings.words, settings.default_region) if reporting else None
         self._apart = self._sending.uses("signature")
+        self._trust = _trust(name, settings.ca_file)
         self._client: tuple[asyncio.AbstractEventLoop, httpx2.AsyncClient] | None = None
 
     @property
@@ -119,6 +123,7 @@ class HttpSms:
                     limits=httpx2.Limits(
                         max_connections=most, max_keepalive_connections=most, keepalive_expiry=_IDLE_SECONDS
                     ),
+                    verify=self._trust,
                     trust_env=False,
                 ),
             )
@@ -187,6 +192,16 @@ class HttpSms:
             "sender": self._settings.sender,
             "signature": mark,
         }
+
+
+def _trust(provider: str, ca_file: str | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or str(error)
+        raise InputRefused("sms.authority", provider=provider, found=ca_file, reason=reason) from error
 
 
 async def _answered(

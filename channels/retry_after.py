@@ -14,6 +14,6 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
         return min(LONGEST, timedelta(seconds=int(said[:9])))
     try:
         at = parsedate_to_datetime(said)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     return max(timedelta(), min(LONGEST, (at if at.tzinfo else at.replace(tzinfo=UTC)) - now))

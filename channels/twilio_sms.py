@@ -191,9 +191,9 @@ class Twilio:
         doubtful = False
         for _ in range(_PAGES):
             for listed in page:
-                if not str(listed.direction).startswith("outbound"):
-                    continue
-                if listed.date_created is None or listed.date_created < since:
+                # What says neither whence nor when it is might be ours.
+                at = listed.date_created
+                if listed.direction == "inbound" or (isinstance(at, datetime) and at < since):
                     continue
                 if listed.body == body:
                     return Accepted(listed.sid, provider=self._name)

@@ -247,6 +247,12 @@ def test_where_tls_fails_nothing_was_taken(base_url: str, stand_in: GatewayStand
     assert stand_in.requests == []
 
 
+def test_a_bank_s_own_authority_is_trusted_by_its_file(stand_in: GatewayStandIn, tmp_path: Path) -> None:
+    with serving(stand_in, tls=self_signed(tmp_path)) as url:
+        (outcome,) = sent(url, text(), ca_file=str(tmp_path / "self-signed.pem"), timeout_seconds=20)
+    assert outcome == Accepted("G1", provider="gateway")
+
+
 def test_a_handshake_without_an_answer_took_nothing() -> None:
     with silent() as port:
         (outcome,) = sent(f"https://127.0.0.1:{port}", text())
@@ -313,6 +319,7 @@ def test_an_estimate_says_what_it_would_cost() -> None:
         ({"send": Call(url="https://g.example:x/")}, "sms.url"),
         ({"send": Call(url="https://g.example/", zone="Mars/North")}, "sms.zone"),
         ({"enquiry": None}, "sms.enquiry"),
+        ({"ca_file": "nowhere.pem"}, "sms.authority"),
         (
             {
                 "send": Call(

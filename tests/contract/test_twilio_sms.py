@@ -381,6 +381,15 @@ def test_a_text_that_twilio_wrote_plainly_may_be_ours(base_url: str, stand_in: T
     assert asked(base_url, text(text="Don’t – please")) == Unknown("list.doubtful", provider="twilio")
 
 
+def test_a_list_that_leaves_things_out_does_not_prove_that_a_message_is_missing(
+    base_url: str, stand_in: TwilioStandIn
+) -> None:
+    stand_in.fails(Failure(body=b'{"messages": [{"sid": "SM1", "date_created": "once"}]}', status=200))
+    assert asked(base_url, text()) == Unknown("list.doubtful", provider="twilio")
+    stand_in.fails(Failure(body=b'{"messages": [{"sid": "SM1", "direction": "inbound"}]}', status=200))
+    assert asked(base_url, text()) == NotTaken()
+
+
 def test_what_is_sent_later_than_it_was_taken_is_found(base_url: str, stand_in: TwilioStandIn) -> None:
     # The stand-in has sent nothing, so no filter by the date of sending would find it.
     sent(base_url, text())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -233,6 +234,39 @@ def test_each_answer_becomes_one_outcome(
     # Whatever was taken is not said to be free to go again.
     assert not (stand_in.taken and isinstance(outcome, Retry))
     assert len(stand_in.requests) == 1
+
+
+def test_in_a_storm_nothing_that_was_taken_is_free_to_go_again(
+    base_url: str, stand_in: TwilioStandIn
+) -> None:
+    chance = random.Random(20260503)
+    storm = (
+        Failure(taken=True),
+        Failure(status=429, code=20429),
+        Failure(status=503, code=20503),
+        Failure(status=503, taken=True),
+        Failure(status=500, taken=True),
+        Failure(status=500),
+        Failure(cut="drop", taken=True),
+        Failure(cut="drop"),
+        Failure(half=True, taken=True),
+        Failure(body=b"{", taken=True),
+        Failure(status=400, code=21610),
+    )
+    stand_in.fails(*chance.choices(storm, k=300))
+    messages = [text(number) for number in range(1, 301)]
+    outcomes = sent(base_url, *messages, concurrency=8, timeout_seconds=20)
+    assert max(stand_in.count().values()) == 1
+    taken = {message.id for message in stand_in.taken}
+    by_kind: dict[type[Outcome], set[str]] = {}
+    for message, outcome in zip(messages, outcomes, strict=True):
+        by_kind.setdefault(type(outcome), set()).add(message.id)
+    assert by_kind[Accepted] <= taken
+    assert not (by_kind[Retry] | by_kind[Rejected]) & taken
+    doubtful = [message for message in messages if message.id in by_kind[Unknown]]
+    answers = asyncio.run(OneCall(Twilio("twilio", settings(base_url, timeout_seconds=20))).ask(doubtful))
+    assert [isinstance(answer, Accepted) for answer in answers] == [m.id in taken for m in doubtful]
+    assert all(isinstance(answer, Accepted | NotTaken) for answer in answers)
 
 
 def test_an_instant_to_retry_at_is_counted_from_now(base_url: str, stand_in: TwilioStandIn) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.provider import Callback, Receipt
@@ -233,6 +233,7 @@ def test_json_of_another_shape_is_refused(provider: Twilio, body: bytes) -> None
         provider.receipts(json_callback(body, url))
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=300),
     st.dictionaries(

@@ -2,7 +2,7 @@
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.base import Rejected
@@ -43,12 +43,14 @@ def test_what_cannot_be_a_number_is_none(address: str, region: str | None) -> No
     assert e164(address, region=region) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from([None, "CN", "CZ", "GB", "US"]))
 def test_no_text_whatever_makes_it_fail_and_once_is_enough(address: str, region: str | None) -> None:
     number = e164(address, region=region)
     assert number is None or e164(number) == number
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
 def test_every_country_s_example_is_taken(region: str) -> None:
     example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)

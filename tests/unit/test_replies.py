@@ -1,7 +1,7 @@
 """What an inbound text means."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.replies import Words, meaning, normalised
@@ -92,11 +92,13 @@ def test_a_bank_has_words_of_its_own() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(OUT), st.sampled_from(["please", "don't", "我想", "why", "明天"]))
 def test_a_word_of_it_in_a_sentence_is_an_answer(word: str, other: str) -> None:
     assert meaning(f"{other} {word} {other}") == "replied"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_whatever_makes_it_fail_and_normalising_twice_is_once(text: str) -> None:
     assert meaning(text) in {"opted_out", "opted_in", "help", "replied"}

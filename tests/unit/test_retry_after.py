@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.retry_after import LONGEST, retry_after
@@ -17,11 +17,13 @@ def test_what_is_neither_seconds_nor_an_instant_says_nothing(value: str | None) 
     assert retry_after(value, NOW) is None
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**30))
 def test_seconds_are_waited_up_to_the_longest(seconds: int) -> None:
     assert retry_after(f" {seconds} ", NOW) == min(LONGEST, timedelta(seconds=min(seconds, 10**6)))
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=-(10**8), max_value=10**8))
 def test_an_instant_is_waited_for_up_to_the_longest_and_one_gone_by_not_at_all(seconds: int) -> None:
     at = NOW + timedelta(seconds=seconds)
@@ -29,6 +31,7 @@ def test_an_instant_is_waited_for_up_to_the_longest_and_one_gone_by_not_at_all(s
     assert retry_after(format_datetime(at, usegmt=True), NOW) == due
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=40)
     | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,5} [A-Z][a-z]{2} [0-9]{1,6} [0-9:]{1,9} [-+A-Z0-9]{1,6}")

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.segments import Cost, Prices, Segments, cost, segments
@@ -23,6 +23,7 @@ def packed(sizes: list[int], room: int) -> int:
     return len(boxes)
 
 
+@settings(deadline=None)
 @given(gsm_texts)
 def test_letters_of_the_old_alphabet_take_septets(text: str) -> None:
     sizes = [2 if character in EXTENDED else 1 for character in text]
@@ -30,6 +31,7 @@ def test_letters_of_the_old_alphabet_take_septets(text: str) -> None:
     assert segments(text) == Segments("gsm-7", sum(sizes), expected)
 
 
+@settings(deadline=None)
 @given(texts.map(lambda text: text + "汉"))
 def test_one_letter_outside_it_makes_all_of_them_two_bytes(text: str) -> None:
     sizes = [len(character.encode("utf-16-le")) // 2 for character in text]
@@ -37,6 +39,7 @@ def test_one_letter_outside_it_makes_all_of_them_two_bytes(text: str) -> None:
     assert segments(text) == Segments("ucs-2", sum(sizes), expected)
 
 
+@settings(deadline=None)
 @given(texts, texts)
 def test_more_text_never_takes_fewer_segments(text: str, more: str) -> None:
     assert segments(text + more).segments >= segments(text).segments

@@ -1,5 +1,6 @@
 """How a text gateway's answer is read: a place in its JSON, and what the values there mean."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 from channels.base import Accepted, NotTaken, Outcome, Rejected, Retry, Unknown
 
 Values = tuple[str, ...]
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 # Whoever answers so has not let us in, or wants us to slow down; nothing was taken.
 _SHUT_OUT = (401, 403, 404, 407, 429)
 
@@ -41,7 +43,7 @@ def read(
         if status in _SHUT_OUT:
             return Retry(f"http.{status}", after, provider=provider)
         return Unknown("answer.unreadable" if 200 <= status < 300 else f"http.{status}", provider=provider)
-    reason = f"gateway.{code[:40]}"
+    reason = reason_of(code)
     if code in reading.accepted and 200 <= status < 300:
         found = said(content, reading.provider_id) if reading.provider_id else None
         return Accepted(found or message, provider=provider)
@@ -56,6 +58,11 @@ def read(
     if code in reading.retry or status in _SHUT_OUT:
         return Retry(reason, after, provider=provider)
     return Unknown(reason, provider=provider)
+
+
+def reason_of(code: str) -> str:
+    """The code as a reason that events may hold: a sentence could name somebody, a code cannot."""
+    return f"gateway.{code}" if _CODE.fullmatch(code) else "gateway.other"
 
 
 def decoded(body: bytes) -> Any:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from channels.gateway_answer import Values, at, decoded, said
+from channels.gateway_answer import Values, at, decoded, reason_of, said
 from channels.gateway_call import Encoding, digest
 from channels.phone_numbers import e164
 from channels.provider import Callback, Receipt, Told
@@ -129,7 +129,7 @@ class Reports:
                 channel="sms",
                 message=message,
                 address=self._number((said(item, fields.address) if fields.address else None) or ""),
-                reason="" if told == "delivered" else f"gateway.{reason[:40]}",
+                reason="" if told == "delivered" else reason_of(reason),
             )
         ]
 

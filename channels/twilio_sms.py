@@ -34,7 +34,7 @@ _PAGES = 5
 # How far Twilio's clock and ours may differ, and how long its list may lag behind what it took.
 _SKEW = timedelta(minutes=5)
 # The first try of a message in doubt may lie so far before the judgement that it carries now.
-_DOUBT = timedelta(days=2)
+_DOUBT = timedelta(days=1)
 
 
 class TwilioSettings(ProviderSettings, frozen=True, kw_only=True, tag="twilio"):

@@ -196,6 +196,7 @@ def json_of(status: int, content: object, **headers: str) -> Reply:
         (Reply(401, b"<html>"), Retry("http.401")),
         (json_of(403, {"code": "other"}), Retry("gateway.other")),
         (json_of(200, {"code": "other"}), Unknown("gateway.other")),
+        (json_of(200, {"code": f"no such number: {NUMBER}"}), Unknown("gateway.other")),
         (json_of(200, {"code": None}), Unknown("answer.unreadable")),
         (json_of(200, []), Unknown("answer.unreadable")),
         (Reply(200, b"ok"), Unknown("answer.unreadable")),

@@ -61,6 +61,8 @@ class SmtpServer:
     mails: list[bytes] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     port: int = 0
+    # Set while there is no connection.
+    emptied: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._faults: deque[Fault] = deque()
@@ -88,19 +90,17 @@ class SmtpServer:
         """Say this without being asked."""
         self._do(lambda session: session.transport.write(line))
 
-    @property
-    def now_open(self) -> int:
-        """How many connections there are now."""
-        return len(self._open)
-
     def begin(self, session: "_Session") -> None:
         """A connection came."""
         self.connections += 1
         self._open.add(session)
+        self.emptied.clear()
 
     def end(self, session: "_Session") -> None:
         """A connection is gone."""
         self._open.discard(session)
+        if not self._open:
+            self.emptied.set()
 
     def take(self, content: bytes) -> str:
         """Record a mail; what its queue calls it."""
@@ -248,6 +248,8 @@ class _Session(asyncio.Protocol):
             case b"STAR" if self._server.tls is not None:
                 if self._say("starttls", b"220 2.0.0 Go ahead\r\n"):
                     self._buffer = b""
+                    # What comes before the new transport is known here would be answered over the old one.
+                    self._silent = True
                     self._task = asyncio.get_running_loop().create_task(self._encrypt(self._server.tls))
             case b"AUTH":
                 self._auth(line)
@@ -278,6 +280,8 @@ class _Session(asyncio.Protocol):
         assert changed is not None
         self.transport = changed
         self._encrypted = True
+        self._silent = False
+        self.data_received(b"")
 
     def _auth(self, line: bytes) -> None:
         fault = self._server.fault("auth")

@@ -204,7 +204,8 @@ def test_a_name_or_picture_with_a_break_begins_no_header(broken: str) -> None:
     "address",
     [
         "", "one", "@example.com", "one@", "one@example.com\r\nRCPT TO:<two@example.com>",
-        "one two@example.com", "one@example.com>", "<one@example.com>", "one@exa mple.com", "one@a@b.example", "one,two@example.com",
+        "one two@example.com", "one@example.com>", "<one@example.com>", "one@exa mple.com", "one@a@b.example",
+        "one,two@example.com",
         "one@example.com\0", "o\u2028ne@example.com", "x" * 250 + "@example.com",
         "one@" + "ä" * 70 + ".example",
     ],

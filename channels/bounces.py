@@ -50,7 +50,7 @@ class Bounces:
     message has an address of its own ("" for none). ``secret`` of None believes nobody."""
 
     def __init__(self, *, domain: str, bounce: str = "", secret: str | None = None) -> None:
-        ours = re.escape(domain.encode("idna").decode())
+        ours = re.escape(domain)
         self._message_id = re.compile(rf"<?({_UUID})@{ours}>?", re.IGNORECASE)
         local, _, host = bounce.rpartition("@")
         pattern = rf"\b{re.escape(local)}\+({_UUID})@{re.escape(host)}(?![\w.-])"
@@ -210,7 +210,7 @@ def _status(block: Message) -> str:
 def _complaint(part: Message, key: str, message: str) -> Iterator[Receipt]:
     for block in _blocks(part):
         kind = str(block.get("Feedback-Type", "")).strip().lower()
-        if kind in ("abuse", "fraud", "other"):
+        if kind in ("abuse", "fraud"):
             yield Receipt(
                 told="complained",
                 key=key,

@@ -7,7 +7,7 @@ from outside can begin another header: control characters become spaces, address
 
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime, formataddr
 from functools import lru_cache
@@ -17,6 +17,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from channels.base import Image, Outgoing
+from domain.errors import InputRefused
 
 Header = tuple[bytes, bytes]
 
@@ -65,6 +66,7 @@ class Composer:
 
     ``bounce`` is where mails return to, "" for the sender; with ``verp`` it carries the message's id, as in
     ``bounces+<id>@bank.example``. ``mailto`` is an address for those who unsubscribe by mail, "" for none.
+    Raises InputRefused for an address that is none.
     """
 
     def __init__(
@@ -78,14 +80,20 @@ class Composer:
         mailto: str = "",
         signers: Sequence[Signer] = (),
     ) -> None:
-        self._from = _from_lines(sender)
-        self._fallback = _mailbox_line(next(iter(sender.names.values()), ""), sender.address)
-        self._domain = domain.encode("idna")
-        self._reply_to = reply_to.encode()
-        self._return = bounce or sender.address
+        address = _own(sender.address)
+        self._from = {language: _mailbox_line(name, address) for language, name in sender.names.items()}
+        self._fallback = _mailbox_line(next(iter(sender.names.values()), ""), address)
+        self._domain = _own(f"postmaster@{domain}").rpartition("@")[2].encode()
+        self._reply_to = _own(reply_to).encode() if reply_to else b""
+        self._return = _own(bounce) if bounce else address
         self._verp = verp and bool(bounce)
-        self._mailto = quote(mailto, safe="@+")
+        self._mailto = quote(_own(mailto), safe="@") if mailto else ""
         self._signers = tuple(signers)
+
+    @property
+    def domain(self) -> str:
+        """What message ids end with, as the net knows it."""
+        return self._domain.decode()
 
     def envelope(self, message: Outgoing) -> Envelope | None:
         """The mail of this message; None where its address is not one that mail can go to."""
@@ -100,7 +108,7 @@ class Composer:
         lines = [b"%b: %b" % header for header in (*signatures, *headers)]
         return Envelope(
             identity,
-            f"<{identity}@{self._domain.decode()}>",
+            f"<{identity}@{self.domain}>",
             self._returning(identity),
             recipient,
             b"\r\n".join([*lines, b"", body]),
@@ -157,8 +165,12 @@ def mailbox(address: str) -> str | None:
         return None
 
 
-def _from_lines(sender: Sender) -> Mapping[str, bytes]:
-    return {language: _mailbox_line(name, sender.address) for language, name in sender.names.items()}
+def _own(address: str) -> str:
+    """An address of the settings, which every server has to understand."""
+    found = mailbox(address)
+    if found is None or not found.isascii():
+        raise InputRefused("mail.bad_address", address=address)
+    return found
 
 
 def _mailbox_line(name: str, address: str) -> bytes:

@@ -21,6 +21,8 @@ from channels.smtp_pool import Pool, Unreachable, Way
 from channels.smtp_replies import Phase, Reply, refused, taken
 from domain.errors import InputRefused
 
+HostName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x20\x7f<>@]+$")]
+
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 # After so many of one call's mails another call gets its turn.
 _TURN = 16
@@ -42,27 +44,29 @@ class SmtpSettings(ProviderSettings, frozen=True, kw_only=True, tag="smtp"):
     """A mail server and how mails to it look.
 
     ``port`` is 587, 465 or 25 by ``tls`` where it is not given. ``ca_file`` holds the only authorities
-    that the server's certificate may be from; without it they are the system's. ``own_name`` is what the
+    that the server's certificate may be from; without it they are the system's. ``pipelining`` of false keeps
+    from a server what it offers and cannot do. ``own_name`` is what the
     server is greeted with, ``message_id_domain`` what message ids end with; both are the domain of the
     sender's address where they are not given. ``callback_secret`` is the one of Standard Webhooks
     (``whsec_...``), without it no callback is believed.
     """
 
-    host: str
+    host: HostName
     sender: Sender
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca_file: str | None = None
     username: str | None = None
     password: Secret | None = None
-    own_name: str = ""
+    own_name: HostName | None = None
+    pipelining: bool = True
     connections: Annotated[int, Meta(ge=1, le=100)] = 4
     messages_per_connection: Annotated[int, Meta(ge=1)] = 500
     idle_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
     timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
     reply_to: str = ""
     returns: Returns | None = None
-    message_id_domain: str = ""
+    message_id_domain: HostName | None = None
     dkim: tuple[Dkim, ...] = ()
     unsubscribe_mailto: str = ""
     callback_secret: Secret | None = None
@@ -93,7 +97,7 @@ class Smtp:
         )
         secret = settings.callback_secret
         self._bounces = Bounces(
-            domain=domain,
+            domain=self._composer.domain,
             bounce=returns.address if returns.each else "",
             secret=secret.reveal() if secret else None,
         )
@@ -236,6 +240,7 @@ def _way(settings: SmtpSettings, domain: str) -> Way:
         timeout=settings.timeout_seconds,
         tls=settings.tls == "tls",
         starttls=settings.tls == "starttls",
+        pipelining=settings.pipelining,
         context=None if settings.tls == "none" else _context(settings.ca_file),
         username=settings.username,
         password=password,

@@ -1,39 +1,27 @@
-"""One connection to an SMTP server: opened by aiosmtplib, then carrying one mail after the other.
+"""One connection to an SMTP server, carrying one mail after the other.
 
-aiosmtplib connects, encrypts and signs in. It waits for each reply before the next command, and its
-reader loses replies that come together, so mails go over the same transport under the protocol below:
-where the server offers PIPELINING (RFC 2920), a mail's end and the next one's beginning leave in one write.
+Where the server offers PIPELINING (RFC 2920), a mail's end and the next one's beginning leave in one write.
 
 A mail counts as sent with the write that holds its closing dot. Whatever ends before that is certainly not
 taken, whatever ends between that and the reply is unknown.
 """
 
-import asyncio
-from collections import deque
 from typing import Protocol
 
 import aiosmtplib
 
 from channels.mime import Envelope
 from channels.smtp_replies import Phase, Reply
+from channels.smtp_wire import Broken, Wire
 
 _EXPECTED: dict[Phase, tuple[int, ...]] = {"mail": (250,), "rcpt": (250, 251), "data": (354,)}
 _GO_AHEAD = 354
 _YES = 2
+_NO = (4, 5)
 _DONE = b".\r\n"
 _RESET = b"RSET\r\n"
-_GOODBYE_SECONDS = 2.0
-_LONGEST_REPLY = 65_536
 # Larger mails are written to their end before the dot is, so that a break amid them is no riddle.
 _LARGE = 65_536
-
-
-class Broken(Exception):
-    """The connection is of no more use; ``reason`` says in a word why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Job(Protocol):
@@ -69,49 +57,28 @@ class Queue(Protocol):
         """The next one; None where there is none for this connection."""
 
 
-class Connection(asyncio.Protocol):
-    """Takes over what aiosmtplib opened. ``used_at`` is when it was last used, in the loop's time."""
+class Connection(Wire):
+    """For ``most`` mails. ``used_at`` is when it was last used, in the loop's time."""
 
-    def __init__(self, client: aiosmtplib.SMTP, *, timeout: float, most: int) -> None:
-        transport = client.transport
-        if not isinstance(transport, asyncio.Transport):
-            raise Broken("connection lost")
+    def __init__(
+        self, client: aiosmtplib.SMTP, *, timeout: float, most: int, pipelining: bool = True
+    ) -> None:
+        super().__init__(client, timeout=timeout)
         offers = client.esmtp_extensions
-        self._client = client
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._timeout = timeout
         self._left = most
         self._carried = 0
-        self._pipelining = "pipelining" in offers
+        self._pipelining = pipelining and "pipelining" in offers
         self._dsn = "dsn" in offers
         self._utf8 = "smtputf8" in offers
         self._sized = "size" in offers
         self._largest = int(offers["size"]) if offers.get("size", "").isdecimal() else 0
-        self._buffer = b""
-        self._replies: deque[Reply] = deque()
-        self._lines: list[str] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._broken = ""
         self._reset = False
-        self._busy = False
-        self._leaving = False
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self.gone: asyncio.Future[None] = self._loop.create_future()
         self.used_at = self._loop.time()
-        transport.set_protocol(self)
-        # Writing is paused while anything at all waits in the buffer.
-        transport.set_write_buffer_limits(high=0)
-        if transport.is_closing():
-            # aiosmtplib's own protocol was told; nobody will tell this one.
-            self._fail("lost")
-            self.gone.set_result(None)
 
     @property
     def usable(self) -> bool:
         """Whether another mail can go over it, as far as can be told without asking the server."""
-        return not self._broken and not self._leaving and self._left > 0 and not self._transport.is_closing()
+        return self.sound and self._left > 0
 
     async def carry(self, first: Job, queue: Queue) -> Job | None:
         """Deliver this mail and what the queue gives, and tell each job what became of it.
@@ -225,6 +192,8 @@ class Connection(asyncio.Protocol):
                 self.abort()
                 break
             if refusal is None and reply.code not in _EXPECTED[phase]:
+                if reply.code // 100 not in _NO:
+                    raise Broken("garbled reply")
                 refusal = phase, reply
                 self._reset = True
             if reply.closing:
@@ -238,7 +207,7 @@ class Connection(asyncio.Protocol):
             # Were it left, it would be taken for the reply to the mail.
             reply = self._replies.popleft()
             self.abort()
-            if reply.code // 100 in (4, 5):
+            if reply.code // 100 in _NO:
                 return "content", reply
             raise Broken("garbled reply")
         if self._broken or self._transport.is_closing():
@@ -259,100 +228,9 @@ class Connection(asyncio.Protocol):
             job.taken(reply)
         else:
             job.refused("content", reply)
-        if reply.closing:
+        if reply.closing or reply.code // 100 not in (_YES, *_NO):
             self.abort()
         elif following is None:
             following = self._next(queue)
             self._open(following)
         return following
-
-    def _write(self, data: bytes) -> None:
-        # A transport that is closing says nothing of it: the reply that does not come will.
-        if data and not self._broken:
-            self._transport.write(data)
-
-    async def _reply(self) -> Reply:
-        while not self._replies:
-            if self._broken:
-                raise Broken(self._broken)
-            self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(self._timeout, self._fail, "timeout")
-            try:
-                await self._waiter
-            finally:
-                timer.cancel()
-                self._waiter = None
-        return self._replies.popleft()
-
-    async def _drained(self) -> None:
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._writable.wait()
-        except TimeoutError:
-            raise Broken("timeout") from None
-        if self._broken:
-            raise Broken(self._broken)
-
-    def _fail(self, reason: str) -> None:
-        self._broken = self._broken or reason
-        self._writable.set()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def pause_writing(self) -> None:
-        """Nothing more fits on the wire."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """All is on the wire."""
-        self._writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Cut what came into replies."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
-            code, mark = line[:3], line[3:4]
-            if not code.isdigit() or mark not in (b" ", b"-", b"\r", b""):
-                self._fail("garbled reply")
-                return
-            self._lines.append(line[4:].decode("utf-8", "replace").strip())
-            if mark != b"-":
-                self._replies.append(Reply(int(code), "\n".join(self._lines)))
-                self._lines = []
-        if len(self._buffer) + sum(map(len, self._lines)) > _LONGEST_REPLY:
-            self._fail("garbled reply")
-        elif self._leaving:
-            self._transport.close()
-        elif not self._busy:
-            # Nobody asked: a server may say that it closes an idle connection.
-            self._fail("connection closed")
-        elif self._replies:
-            self._wake()
-
-    def eof_received(self) -> None:
-        """The server says no more; the transport closes itself."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Whatever has not been answered will not be."""
-        self._fail("connection lost")
-        if not self.gone.done():
-            self.gone.set_result(None)
-
-    def leave(self) -> None:
-        """Say goodbye, and close when the server has said it too, or has not for a while."""
-        if self._leaving or self._broken or self._transport.is_closing():
-            self.abort()
-            return
-        self._leaving = True
-        self._write(b"QUIT\r\n")
-        timer = self._loop.call_later(_GOODBYE_SECONDS, self.abort)
-        self.gone.add_done_callback(lambda _: timer.cancel())
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._fail("connection lost")
-        self._transport.abort()
-        self._client.close()

@@ -8,8 +8,9 @@ from collections import deque
 import aiosmtplib
 from msgspec import Struct
 
-from channels.smtp_connection import Broken, Connection
+from channels.smtp_connection import Connection
 from channels.smtp_replies import Reply
+from channels.smtp_wire import Broken
 
 _CLOSING_SECONDS = 5.0
 
@@ -23,6 +24,7 @@ class Way(Struct, frozen=True, kw_only=True):
     timeout: float
     tls: bool = False
     starttls: bool = False
+    pipelining: bool = True
     context: ssl.SSLContext | None = None
     username: str | None = None
     password: str = ""
@@ -170,23 +172,34 @@ async def connect(way: Way, *, most: int) -> Connection:
         start_tls=False,
         tls_context=way.context,
     )
+    opened: list[asyncio.BaseTransport | None] = []
     try:
         await client.connect()
+        opened.append(client.transport)
         await client.ehlo()
         if way.starttls:
             if not client.supports_extension("starttls"):
                 raise Unreachable("smtp starttls not offered")
             await client.starttls()
+            opened.append(client.transport)
             await client.ehlo()
         if way.username is not None:
             await client.login(way.username, way.password)
-        return Connection(client, timeout=way.timeout, most=most)
+        return Connection(client, timeout=way.timeout, most=most, pipelining=way.pipelining)
     except (aiosmtplib.SMTPException, OSError, ValueError, Broken) as error:
-        client.close()
+        _abandon(client, opened)
         raise Unreachable(_why(error)) from error
     except BaseException:
-        client.close()
+        _abandon(client, opened)
         raise
+
+
+def _abandon(client: aiosmtplib.SMTP, opened: list[asyncio.BaseTransport | None]) -> None:
+    client.close()
+    for transport in reversed(opened):
+        # An encrypted connection that is only closed waits for the server to say goodbye.
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
 
 def _why(error: Exception) -> str:

@@ -1,16 +1,21 @@
 """The mail channel on a real connection: what each answer, and each silence, of a server becomes."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from channels.base import Accepted, Channel, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.mime import Sender
+from channels.provider import Provider
 from channels.secret import Secret
 from channels.smtp import Returns, Smtp, SmtpSettings
 from domain.errors import InputRefused
@@ -83,6 +88,11 @@ class TestSmtp(ChannelContract):
         assert isinstance(asyncio.run(channel.send([outgoing()]))[0], Accepted)
 
 
+def test_it_is_a_provider_with_the_name_of_its_settings(server: SmtpServer) -> None:
+    channel: Provider = smtp(server.port)
+    assert channel.name == "post"
+
+
 def test_the_server_gets_the_mail_and_its_queue_names_it(server: SmtpServer) -> None:
     outcomes = one_by_one(server.port, outgoing(1), outgoing(2))
     assert outcomes == [Accepted("Q000001", "post"), Accepted("Q000002", "post")]
@@ -129,6 +139,12 @@ def test_connections_are_used_again_from_call_to_call(server: SmtpServer) -> Non
     asyncio.run(calls())
     assert server.connections == 1
     assert server.commands[-1] == b"QUIT"
+
+
+def test_a_server_that_offers_too_much_can_be_spoken_to_slowly(server: SmtpServer) -> None:
+    server.fails(Fault("mail", b"550 5.7.1 No\r\n"))
+    one_by_one(server.port, outgoing(), pipelining=False)
+    assert not any(command.startswith(b"RCPT") for command in server.commands)
 
 
 def test_two_calls_at_once_share_the_connections(server: SmtpServer) -> None:
@@ -268,7 +284,8 @@ DROPS = [
     (Fault("data", b"35", then="drop"), Retry("smtp connection lost", provider="post")),
     (Fault("data", b"354 Go ahead\r\n", then="drop"), None),
     (Fault("rcpt", b"nonsense\r\n"), Retry("smtp garbled reply", provider="post")),
-    (Fault("data", b"250 2.0.0 Ok\r\n"), None),
+    (Fault("data", b"250 2.0.0 Ok\r\n"), Retry("smtp garbled reply", provider="post")),
+    (Fault("rcpt", b"354 Go ahead\r\n"), Retry("smtp garbled reply", provider="post")),
     (Fault("mail", then="hang"), Retry("smtp timeout", provider="post")),
     (Fault("data", then="hang"), Retry("smtp timeout", provider="post")),
     (Fault("content", then="drop", take=True), Unknown("smtp connection lost after data", "post")),
@@ -349,6 +366,24 @@ def test_a_large_mail_arrives_whole(offers: tuple[bytes, ...]) -> None:
         outcomes = one_by_one(server.port, outgoing(1, text=text), outgoing(2))
         assert [type(outcome) for outcome in outcomes] == [Accepted, Accepted]
         assert str(message_from_bytes(server.mails[0]).get_payload()).replace("\r\n", "\n") == text
+
+
+@pytest.mark.parametrize("then", ["drop", "hang"])
+def test_a_large_mail_that_was_stopped_before_its_end_is_a_retry(
+    then: Literal["drop", "hang"], server: SmtpServer
+) -> None:
+    server.fails(Fault("data", b"354 Go ahead\r\n", then=then))
+    large = outgoing(1, text="0123456789 .\n" * 1_500_000)
+    outcomes = one_by_one(server.port, large, outgoing(2), timeout_seconds=0.5)
+    assert [type(outcome) for outcome in outcomes] == [Retry, Accepted]
+
+
+def test_a_large_mail_that_is_refused_amid_its_words_is_refused(server: SmtpServer) -> None:
+    server.fails(Fault("data", b"354 Go ahead\r\n552 5.3.4 Too big\r\n", then="hang"))
+    large = outgoing(1, text="0123456789 .\n" * 10_000)
+    outcomes = one_by_one(server.port, large, outgoing(2), timeout_seconds=0.5)
+    assert outcomes[0] == Rejected("smtp 552 5.3.4", "message", "post")
+    assert isinstance(outcomes[1], Accepted)
 
 
 def test_a_mail_larger_than_the_server_takes_is_not_even_begun() -> None:
@@ -542,3 +577,24 @@ def test_a_call_that_is_given_up_leaves_nothing_that_could_be_mistaken(server: S
 
     assert [type(outcome) for outcome in asyncio.run(calls())] == [Accepted]
     assert set(server.counts.values()) == {1}
+
+
+def test_the_settings_that_the_documentation_shows_are_settings(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "email.md").read_text(encoding="utf-8")
+    first, dkim = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    (tmp_path / "dkim.pem").write_bytes(pem)
+    text = first + dkim.replace("dkim.pem", str(tmp_path / "dkim.pem"))
+    settings = msgspec.toml.decode(text, type=SmtpSettings)
+    assert Smtp("post", settings).name == "post"
+    assert settings.sender.names["zh-CN"] == "示例银行"
+    undocumented = [name for name in SmtpSettings.__struct_fields__ if f"`{name}" not in page]
+    assert undocumented == ["pace"]
+
+
+@pytest.mark.parametrize("host", ["mail.example\r\nRSET", "", "mail example", "a@b"])
+def test_a_host_that_is_no_name_is_refused_by_the_settings(host: str) -> None:
+    text = msgspec.json.encode({"kind": "smtp", "host": host, "sender": {"address": "care@bank.example"}})
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.host"):
+        msgspec.json.decode(text, type=SmtpSettings)

@@ -216,6 +216,8 @@ class _Session(asyncio.Protocol):
         self._silent = fault.then != "go on"
         if fault.then == "drop":
             self.transport.close()
+        elif fault.then == "hang":
+            self.transport.pause_reading()
 
     def _content(self, content: bytes) -> None:
         fault = self._server.fault("content")

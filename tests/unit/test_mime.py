@@ -222,6 +222,16 @@ def test_a_domain_of_other_letters_is_written_as_the_net_knows_it() -> None:
     assert not envelope(outgoing(address="jana@例子.example")).utf8
 
 
+@pytest.mark.parametrize("where", ["address", "reply_to", "bounce", "mailto", "domain"])
+def test_an_address_of_the_settings_that_is_none_is_refused(where: str) -> None:
+    bad = "bank.example\r\nBcc: x" if where == "domain" else "care@bank.example\r\nBcc: x@example.com"
+    given_: dict[str, Any] = {"domain": "bank.example", where: bad}
+    sender = Sender(address=given_.pop("address", "care@bank.example"))
+    with pytest.raises(InputRefused) as refused:
+        Composer(sender, **given_)
+    assert refused.value.code == "mail.bad_address"
+
+
 class Keys:
     """A pair of keys: the private one as a secret in a file, the public one in a made-up DNS."""
 

@@ -21,6 +21,7 @@ from channels.base import Retry, Unknown
 M = TypeVar("M")
 R = TypeVar("R")
 Clock = Callable[[], datetime]
+Place = str | httpx2.URL
 LONGEST_WAIT = timedelta(hours=6)
 # Answers of providers are short; what is longer is not one of them.
 LARGEST_ANSWER = 64 * 1024
@@ -114,7 +115,12 @@ class Line:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def post(
-        self, url: str, content: bytes, headers: Mapping[str, str], *, largest: int = LARGEST_ANSWER
+        self,
+        url: str | httpx2.URL,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        largest: int = LARGEST_ANSWER,
     ) -> Reply | NotSent | Lost:
         """Ask once. Connecting and each part of the answer may take the timeout, all of it twice that."""
         progress = _Progress()
@@ -136,7 +142,12 @@ class Line:
             await client.aclose()
 
     async def _post(
-        self, url: str, content: bytes, headers: Mapping[str, str], largest: int, progress: "_Progress"
+        self,
+        url: str | httpx2.URL,
+        content: bytes,
+        headers: Mapping[str, str],
+        largest: int,
+        progress: "_Progress",
     ) -> Reply | Lost:
         # What is compressed could grow without bound once it is read.
         sent = {**headers, "accept-encoding": "identity"}

@@ -23,7 +23,6 @@ from support.closing import ClosedAfterwards
 from support.push_loopback import Fault, answers, drops, half, silent
 from support.push_servers import WebPushServer
 
-
 CANNOT_BE_ASKED = Unknown("web: cannot be asked", provider="browsers")
 
 

@@ -26,6 +26,7 @@ from channels.calling import (
     Lost,
     NotSent,
     Reply,
+    decoded,
     each,
     no_answer,
     retry_after,
@@ -185,7 +186,5 @@ def _signing_key(secret: Secret) -> EllipticCurvePrivateKey:
 
 def _reason(reply: Reply) -> str:
     """Apple's word for it, "" where the answer has none."""
-    try:
-        return word_of(msgspec.json.decode(reply.body, type=_Failed).reason)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
+    failed = decoded(reply.body, _Failed)
+    return "" if failed is None else word_of(failed.reason)

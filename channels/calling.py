@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import h2.errors
 import h2.events
 import httpx2
+import msgspec
 from msgspec import Struct
 
 from channels.base import Retry, Unknown
@@ -50,6 +51,13 @@ class Lost(Struct, frozen=True):
     reason: str
 
 
+class TooLarge(Lost, frozen=True):
+    """An answer of this status whose body went beyond what is read of one."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 def wall_clock() -> datetime:
     """The clock on the wall, aware UTC: tokens are dated by it."""
     return datetime.now(UTC)
@@ -80,6 +88,14 @@ def retry_after(reply: Reply, now: datetime) -> timedelta | None:
 def word_of(said: str) -> str:
     """A provider's code for what is wrong, "" for anything else: whole sentences may hold an address."""
     return said if _WORD.fullmatch(said) else ""
+
+
+def decoded(content: bytes | str, into: type[R]) -> R | None:
+    """What JSON from outside says, or None where it does not say that: torn, wrong, or nested without end."""
+    try:
+        return msgspec.json.decode(content, type=into)
+    except (ValueError, RecursionError):
+        return None
 
 
 async def each(items: Sequence[M], one: Callable[[M], Awaitable[R]], *, at_once: int) -> list[R]:
@@ -159,7 +175,8 @@ class Line:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > largest:
-                    return Lost("answer: too large")
+                    headers_told = dict(response.headers)
+                    return TooLarge("answer: too large", response.status_code, headers_told)
             return Reply(response.status_code, dict(response.headers), bytes(body))
 
     def _ready(self) -> httpx2.AsyncClient:

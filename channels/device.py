@@ -2,10 +2,10 @@
 
 from typing import Literal, get_args
 
-import msgspec
 from msgspec import Struct
 
 from channels.base import Outgoing, Rejected
+from channels.calling import decoded
 
 Platform = Literal["fcm", "apns", "web"]
 # FCM and Web Push keep a message for four weeks at most.
@@ -41,10 +41,7 @@ def token_of(address: str, platform: Platform) -> str:
 
 def subscription_of(address: str) -> Subscription | None:
     """The subscription of a browser's address; None where it cannot be read."""
-    try:
-        return msgspec.json.decode(token_of(address, "web"), type=Subscription)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    return decoded(token_of(address, "web"), Subscription)
 
 
 def no_device(provider: str) -> Rejected:

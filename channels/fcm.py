@@ -22,6 +22,7 @@ from channels.calling import (
     Lost,
     NotSent,
     Reply,
+    decoded,
     each,
     no_answer,
     retry_after,
@@ -155,10 +156,10 @@ class Fcm:
 
     def _outcome(self, reply: Reply) -> Outcome:
         if reply.status == 200:
-            try:
-                return Accepted(msgspec.json.decode(reply.body, type=_Taken).name, provider=self._name)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            taken = decoded(reply.body, _Taken)
+            if taken is None:
                 return Unknown("fcm: unreadable answer", provider=self._name)
+            return Accepted(taken.name, provider=self._name)
         error = _error(reply)
         reason = f"fcm: {reply.status} {error.code}".rstrip()
         after = retry_after(reply, self._clock())
@@ -209,7 +210,5 @@ def _message(message: Outgoing, token: str) -> dict[str, Any]:
 
 
 def _error(reply: Reply) -> _Error:
-    try:
-        return msgspec.json.decode(reply.body, type=_Failed).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _Error()
+    failed = decoded(reply.body, _Failed)
+    return _Error() if failed is None else failed.error

@@ -11,7 +11,7 @@ from google.auth import exceptions, transport
 from google.oauth2 import service_account
 
 from channels.borrowed import Lent, NotLent
-from channels.calling import Clock, verification, wall_clock, word_of
+from channels.calling import Clock, decoded, verification, wall_clock, word_of
 from channels.secret import Secret
 from domain.errors import InputRefused
 
@@ -109,9 +109,8 @@ def _is_token_answer(response: httpx2.Response) -> bool:
     """Whether google-auth can read it: it tries again by itself at some others and fails in others."""
     if response.status_code >= 500 or response.status_code == 429:
         return False
-    try:
-        answer = msgspec.json.decode(response.content, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    answer = decoded(response.content, dict[str, Any])
+    if answer is None:
         return False
     return response.status_code != 200 or isinstance(answer.get("access_token"), str)
 

@@ -17,7 +17,18 @@ from msgspec import Meta, Struct
 
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
-from channels.calling import Clock, Line, Lost, NotSent, Reply, each, no_answer, retry_after, wall_clock
+from channels.calling import (
+    Clock,
+    Line,
+    Lost,
+    NotSent,
+    Reply,
+    decoded,
+    each,
+    no_answer,
+    retry_after,
+    wall_clock,
+)
 from channels.provider import Callback, ProviderSettings, Receipt
 from channels.secret import Secret
 from channels.wechat_events import Events
@@ -122,9 +133,8 @@ class WeChat:
     async def _send(self, message: Outgoing) -> Outcome:
         if not message.address:
             return Rejected("wechat: no open id", refused="address", provider=self._name)
-        try:
-            content = msgspec.json.decode(message.text, type=Content)
-        except (msgspec.MsgspecError, UnicodeError):
+        content = decoded(message.text, Content)
+        if content is None:
             return Rejected("wechat: the text is no content of a template", provider=self._name)
         path, body = _request(message, content)
         lent = await self._tokens.current()
@@ -220,7 +230,4 @@ def _request(message: Outgoing, content: Content) -> tuple[str, bytes]:
 
 def _said(reply: Reply) -> _Said:
     """What WeChat says; an answer that cannot be read counts as its trouble."""
-    try:
-        return msgspec.json.decode(reply.body, type=_Said)
-    except (msgspec.MsgspecError, UnicodeError):
-        return _Said(errcode=-1)
+    return decoded(reply.body, _Said) or _Said(errcode=-1)

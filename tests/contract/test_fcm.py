@@ -16,6 +16,9 @@ from support.push_loopback import Fault, Given, drops, half, silent
 from support.push_servers import PROJECT, FcmServer, fcm_error
 
 
+DEEP = Given(200, b'{"a":' + b"[" * 30_000)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[FcmServer]:
     with FcmServer(tmp_path) as server:
@@ -181,6 +184,8 @@ def test_an_explicit_refusal_for_now_is_a_retry(
         erring(Given(503, b"", {"retry-after": "5"})),
         erring(Given(502, b"<html>")),
         erring(Given(200, b"not json")),
+        erring(Given(200, b'{"a": ' + b"[" * 30_000)),
+        erring(Given(500, b'{"a": ' + b"[" * 30_000)),
         erring(Given(302, b"", {"location": "/elsewhere"})),
         erring(Given(200, b"x" * 100_000)),
         drops(taken=True),
@@ -258,7 +263,7 @@ def test_a_wrong_clock_has_the_assertion_refused(server: FcmServer, ahead: timed
 
 
 @pytest.mark.parametrize(
-    "given", [Given(503), Given(429), Given(200, b"{}"), Given(200, b"no json"), Given(404)]
+    "given", [Given(503), Given(429), Given(200, b"{}"), Given(200, b"no json"), Given(404), DEEP]
 )
 def test_without_a_token_nothing_was_sent(server: FcmServer, given: Given) -> None:
     server.token_faults = [given]

@@ -177,6 +177,7 @@ def test_without_tls_only_the_machine_itself_is_called_and_only_if_allowed(
         "fcm:1",
         "web:nonsense",
         "web:{}",
+        'web:{"a":' + "[" * 30_000,
         'web:{"endpoint": 1}',
         "",
     ],

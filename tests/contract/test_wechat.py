@@ -167,6 +167,7 @@ def test_an_explicit_refusal_for_now_is_a_retry(sent: Sending, code: int, after:
         answers(200, {"errcode": 9001}),
         answers(200, b"<html>busy</html>"),
         answers(200, b""),
+        answers(200, b'{"a":' + b"[" * 30_000),
         answers(500),
         answers(502, b"<html>"),
         answers(503),

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from channels.calling import Clock
 
+_DENIED_FOR = timedelta(seconds=5)
+
 
 class Lent(Struct, frozen=True):
     """A token, and until when (aware UTC) it is worth using."""
@@ -37,13 +39,25 @@ class Borrowed:
         self._clock = clock
         self._pause = pause
         self._lent: Lent | None = None
+        self._denied: NotLent | None = None
+        self._denied_at: datetime | None = None
         self._renewed_at: datetime | None = None
         self._fetching: asyncio.Task[Lent | NotLent] | None = None
 
     async def current(self) -> Lent | NotLent:
-        """The token in use, fetched where there is none or its time is over."""
-        if self._lent is not None and self._clock() < self._lent.until:
+        """The token in use, fetched where there is none or its time is over.
+
+        That none could be had holds for some seconds: a thousand messages must not wait for it one by one.
+        """
+        now = self._clock()
+        if self._lent is not None and now < self._lent.until:
             return self._lent
+        if (
+            self._denied is not None
+            and self._denied_at is not None
+            and abs(now - self._denied_at) < _DENIED_FOR
+        ):
+            return self._denied
         return await self._fetched()
 
     async def instead_of(self, refused: str) -> Lent | NotLent | None:
@@ -73,7 +87,8 @@ class Borrowed:
 
     async def _fetch_and_keep(self) -> Lent | NotLent:
         got = await self._fetch()
-        self._lent = got if isinstance(got, Lent) else None
+        self._lent, self._denied = (got, None) if isinstance(got, Lent) else (None, got)
+        self._denied_at = self._clock()
         return got
 
     def _is_fetching(self) -> bool:

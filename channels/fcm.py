@@ -42,7 +42,8 @@ _PAUSE = timedelta(minutes=1)
 class FcmSettings(ProviderSettings, tag="fcm", frozen=True, kw_only=True):
     """``service_account`` is the account's key file (JSON), ``project`` its own project unless given.
 
-    ``base_url`` and ``token_uri`` are Google's, ``concurrency`` is how many messages are under way at once.
+    ``base_url`` and ``token_uri`` are Google's, ``concurrency`` is how many messages are under way at once,
+    over one connection with ``http2`` and over as many connections without.
     """
 
     service_account: Secret
@@ -50,6 +51,7 @@ class FcmSettings(ProviderSettings, tag="fcm", frozen=True, kw_only=True):
     base_url: str = "https://fcm.googleapis.com"
     token_uri: str | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
+    http2: bool = True
     ca_file: str | None = None
 
 
@@ -104,7 +106,7 @@ class Fcm:
         self._line = Line(
             timeout_seconds=settings.timeout_seconds,
             at_once=settings.concurrency,
-            http2=True,
+            http2=settings.http2,
             ca_file=settings.ca_file,
         )
         self._tokens = Borrowed(account.fetch, clock=clock, pause=_PAUSE)

@@ -176,9 +176,14 @@ def test_a_stream_that_was_refused_was_not_taken(server: ApnsServer) -> None:
 
 
 def test_a_stream_beyond_the_last_one_that_the_server_names_was_not_taken(server: ApnsServer) -> None:
-    server.goodbye = True
+    server.goodbye = 0
     assert sent(server, push()) == [Retry("http: RemoteProtocolError", provider="apple")]
     assert server.taken.total() == 0
+
+
+def test_a_stream_that_the_server_may_have_looked_at_is_unknown(server: ApnsServer) -> None:
+    server.goodbye = 1
+    assert sent(server, push()) == [Unknown("http: RemoteProtocolError", provider="apple")]
 
 
 def test_a_server_that_nobody_vouches_for_gets_nothing(server: ApnsServer) -> None:

@@ -15,7 +15,6 @@ from support.closing import ClosedAfterwards
 from support.push_loopback import Fault, Given, drops, half, silent
 from support.push_servers import PROJECT, FcmServer, fcm_error
 
-
 DEEP = Given(200, b'{"a":' + b"[" * 30_000)
 
 

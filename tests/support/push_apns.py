@@ -26,8 +26,9 @@ _DAY = datetime.timedelta(days=1)
 class ApnsServer(Loopback):
     """``folder`` gets the certificate authority (``ca.pem``) and the signing key (``apns.p8``).
 
-    ``refused`` makes it refuse the next so many streams in HTTP/2's own way. ``ahead`` is how far its clock
-    is before the wall's.
+    ``refused`` makes it refuse the next so many streams in HTTP/2's own way; with ``goodbye`` it closes the
+    connection at the next, naming that stream as the last one that it looked at. ``ahead`` is how far its
+    clock is before the wall's.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, log: Path | None = None) -> None:
@@ -37,7 +38,7 @@ class ApnsServer(Loopback):
         self.waiting: dict[tuple[str, str], dict[str, object]] = {}
         self.tokens: list[str] = []
         self.refused = 0
-        self.goodbye = False
+        self.goodbye: int | None = None
         self.ahead = datetime.timedelta(0)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.key_file.write_bytes(_pem(self._key))
@@ -109,9 +110,9 @@ class ApnsServer(Loopback):
             self.refused -= 1
             connection.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
             return True
-        if self.goodbye:
-            self.goodbye = False
-            connection.close_connection(last_stream_id=0)
+        if self.goodbye is not None:
+            last, self.goodbye = self.goodbye, None
+            connection.close_connection(last_stream_id=last)
             return False
         misdeed, given = self.due(Asked(headers[":method"], headers[":path"], headers, bytes(body)))
         return _send(connection, stream, misdeed, given)

@@ -21,6 +21,7 @@ from msgspec import Meta, Struct
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
+    BaseUrl,
     Clock,
     Line,
     Lost,
@@ -63,7 +64,7 @@ class ApnsSettings(ProviderSettings, tag="apns", frozen=True, kw_only=True):
     key_id: str
     team_id: str
     topic: str
-    base_url: str = "https://api.push.apple.com"
+    base_url: BaseUrl = "https://api.push.apple.com"
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 100
     ca_file: str | None = None
 

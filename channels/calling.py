@@ -9,20 +9,24 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import h2.errors
 import h2.events
+import h2.exceptions
 import httpx2
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from channels.base import Retry, Unknown
+from domain.errors import InputRefused
 
 M = TypeVar("M")
 R = TypeVar("R")
 Clock = Callable[[], datetime]
 Place = str | httpx2.URL
+# Where a provider's interface begins.
+BaseUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]+$")]
 LONGEST_WAIT = timedelta(hours=6)
 # Answers of providers are short; what is longer is not one of them.
 LARGEST_ANSWER = 64 * 1024
@@ -126,13 +130,15 @@ class Line:
         self._timeout = timeout_seconds
         self._at_once = at_once
         self._http2 = http2
-        self._ca_file = ca_file
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._under_way = 0
+        self._streams: dict[str, Any] = {}
+        self._verification = verification(ca_file)
 
     async def post(
         self,
-        url: str | httpx2.URL,
+        url: Place,
         content: bytes,
         headers: Mapping[str, str],
         *,
@@ -140,26 +146,33 @@ class Line:
     ) -> Reply | NotSent | Lost:
         """Ask once. Connecting and each part of the answer may take the timeout, all of it twice that."""
         progress = _Progress()
+        await self._leave_hung_up()
+        client = self._ready()
+        self._under_way += 1
         try:
             async with asyncio.timeout(2 * self._timeout):
-                return await self._post(url, content, headers, largest, progress)
+                return await self._post(client, url, content, headers, largest, progress)
         except (TimeoutError, httpx2.TimeoutException):
             return Lost("timeout") if progress.body_left else NotSent("timeout: not connected")
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, h2.exceptions.H2Error) as error:
             reason = f"http: {type(error).__name__}"
             if not progress.body_left or progress.refused(error):
                 return NotSent(reason)
             return Lost(reason)
+        finally:
+            self._under_way -= 1
 
     async def close(self) -> None:
         """Let go of the connections; the next request makes new ones."""
         client, self._client = self._client, None
+        self._streams.clear()
         if client is not None:
             await client.aclose()
 
     async def _post(
         self,
-        url: str | httpx2.URL,
+        client: httpx2.AsyncClient,
+        url: Place,
         content: bytes,
         headers: Mapping[str, str],
         largest: int,
@@ -168,9 +181,10 @@ class Line:
         # What is compressed could grow without bound once it is read.
         sent = {**headers, "accept-encoding": "identity"}
         extensions = {"trace": progress.trace}
-        async with self._ready().stream(
+        async with client.stream(
             "POST", url, content=content, headers=sent, extensions=extensions
         ) as response:
+            self._streams[response.url.netloc.decode()] = response.extensions.get("network_stream")
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk
@@ -181,16 +195,29 @@ class Line:
 
     def _ready(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._loop = loop
-            self._client = httpx2.AsyncClient(
-                http2=self._http2,
-                timeout=self._timeout,
-                verify=verification(self._ca_file),
-                follow_redirects=False,
-                limits=httpx2.Limits(max_connections=self._at_once, keepalive_expiry=_IDLE_SECONDS),
-            )
+        if self._client is not None and self._loop is loop:
+            return self._client
+        self._loop = loop
+        self._under_way = 0
+        self._streams.clear()
+        self._client = httpx2.AsyncClient(
+            http2=self._http2,
+            timeout=self._timeout,
+            verify=self._verification,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=self._at_once, keepalive_expiry=_IDLE_SECONDS),
+        )
         return self._client
+
+    async def _leave_hung_up(self) -> None:
+        """Let go of connections that a server closed while they were idle: what goes over them is lost.
+
+        The pool looks at that by itself in HTTP/1.1 only.
+        """
+        if not self._http2 or self._under_way or self._loop is not asyncio.get_running_loop():
+            return
+        if any(stream.get_extra_info("is_readable") for stream in self._streams.values()):
+            await self.close()
 
 
 class _Progress:
@@ -206,7 +233,7 @@ class _Progress:
             self.body_left = True
             self._stream = info.get("stream_id", 0)
 
-    def refused(self, error: httpx2.HTTPError) -> bool:
+    def refused(self, error: Exception) -> bool:
         """Whether the server says that it did not act. Source: RFC 9113 section 8.7."""
         event = error.__cause__.args[0] if error.__cause__ is not None and error.__cause__.args else None
         match event:
@@ -219,8 +246,16 @@ class _Progress:
 
 
 def verification(ca_file: str | None) -> ssl.SSLContext | bool:
-    """How a server proves who it is: by the certificates of this file, else by the public ones."""
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+    """How a server proves who it is: by the certificates of this file, else by the public ones.
+
+    Raises InputRefused for a file that holds none.
+    """
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an ssl.SSLError is one
+        raise InputRefused("calling.ca_file", file=ca_file, reason=str(error)) from error
 
 
 def _date(text: str) -> datetime | None:

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
+    BaseUrl,
     Clock,
     Line,
     Lost,
@@ -48,8 +49,8 @@ class FcmSettings(ProviderSettings, tag="fcm", frozen=True, kw_only=True):
 
     service_account: Secret
     project: str | None = None
-    base_url: str = "https://fcm.googleapis.com"
-    token_uri: str | None = None
+    base_url: BaseUrl = "https://fcm.googleapis.com"
+    token_uri: BaseUrl | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 50
     http2: bool = True
     ca_file: str | None = None

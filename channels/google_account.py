@@ -36,7 +36,7 @@ class GoogleAccount:
         if token_uri is not None:
             self._credentials = self._credentials.with_token_uri(token_uri)
         self._timeout = timeout_seconds
-        self._ca_file = ca_file
+        self._verification = verification(ca_file)
         self._clock = clock
 
     async def fetch(self) -> Lent | NotLent:
@@ -56,7 +56,7 @@ class GoogleAccount:
 
     def _refresh(self) -> None:
         with httpx2.Client(
-            timeout=self._timeout, follow_redirects=False, verify=verification(self._ca_file)
+            timeout=self._timeout, follow_redirects=False, verify=self._verification
         ) as client:
             self._credentials.refresh(_Request(client))  # type: ignore[no-untyped-call]
 

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
+    BaseUrl,
     Clock,
     Line,
     Lost,
@@ -56,7 +57,7 @@ class WeChatSettings(ProviderSettings, tag="wechat", frozen=True, kw_only=True):
     secret: Secret
     token: Secret | None = None
     aes_key: Secret | None = None
-    base_url: str = "https://api.weixin.qq.com"
+    base_url: BaseUrl = "https://api.weixin.qq.com"
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 20
     ca_file: str | None = None
 

@@ -204,6 +204,20 @@ def test_one_connection_and_one_token_serve_a_batch(server: ApnsServer) -> None:
     assert (server.connections, len(server.tokens)) == (1, 1)
 
 
+def test_nothing_is_lost_over_a_connection_that_was_closed_while_idle(server: ApnsServer) -> None:
+    channel = Apns("apple", settings(server))
+
+    async def twice() -> list[Outcome]:
+        await channel.send([push(1)])
+        server.hang_up()
+        outcomes = await channel.send([push(number) for number in range(2, 40)])
+        await channel.close()
+        return outcomes
+
+    assert {type(outcome) for outcome in asyncio.run(twice())} == {Accepted}
+    assert server.connections == 2
+
+
 def test_a_token_is_renewed_after_forty_minutes(server: ApnsServer) -> None:
     moment = [datetime.now(UTC)]
     channel = ClosedAfterwards(Apns("apple", settings(server), clock=lambda: moment[0]))

@@ -281,6 +281,20 @@ def test_connections_are_kept_for_the_messages_of_a_batch(server: FcmServer) -> 
     assert server.connections <= 3
 
 
+@pytest.mark.parametrize("http2", [True, False])
+def test_nothing_is_lost_over_a_connection_that_was_closed_while_idle(server: FcmServer, http2: bool) -> None:
+    channel = Fcm("google", settings(server, http2=http2))
+
+    async def twice() -> list[Outcome]:
+        await channel.send([push(1)])
+        server.hang_up()
+        outcomes = await channel.send([push(number) for number in range(2, 40)])
+        await channel.close()
+        return outcomes
+
+    assert {type(outcome) for outcome in asyncio.run(twice())} == {Accepted}
+
+
 def test_outcomes_keep_their_order_where_some_are_refused(server: FcmServer) -> None:
     server.will(erring(fcm_error(404, "UNREGISTERED")))
     outcomes = sent(server, push(1), push(2, address="nowhere"), push(3), concurrency=1)

@@ -87,6 +87,7 @@ class Loopback:
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._failure: BaseException | None = None
+        self._open: set[asyncio.Task[None]] = set()
 
     def is_message(self, asked: Asked) -> bool:
         """Whether this hands a message over."""
@@ -110,6 +111,10 @@ class Loopback:
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({"key": key, "to": to}) + "\n")
+
+    def hang_up(self) -> None:
+        """Close all connections, and come back when that is done."""
+        asyncio.run_coroutine_threadsafe(self._close_all(), self._loop).result()
 
     @property
     def url(self) -> str:
@@ -159,19 +164,18 @@ class Loopback:
 
     async def listen(self) -> None:
         """Serve until ended."""
-        connections: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections += 1
             task = asyncio.current_task()
             assert task is not None
-            connections.add(task)
+            self._open.add(task)
             try:
                 await self.serve(reader, writer)
             except (ConnectionError, asyncio.CancelledError):
                 pass  # the other side, or the test, has ended it
             finally:
-                connections.discard(task)
+                self._open.discard(task)
                 writer.transport.abort()
 
         server = await asyncio.start_server(connected, "127.0.0.1", self.port, ssl=self._tls)
@@ -179,9 +183,13 @@ class Loopback:
         self._ready.set()
         await self._over.wait()
         server.close()
-        for task in list(connections):
+        await self._close_all()
+
+    async def _close_all(self) -> None:
+        open_ones = list(self._open)
+        for task in open_ones:
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.gather(*open_ones, return_exceptions=True)
         # What was aborted tells its transport in the next turn of the loop.
         await asyncio.sleep(0)
 

@@ -1,10 +1,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from channels.borrowed import Borrowed, Lent, NotLent
-from channels.calling import LONGEST_WAIT, Reply, decoded, each, retry_after, word_of
+from channels.calling import LONGEST_WAIT, Line, Reply, decoded, each, retry_after, word_of
+from channels.wechat import WeChatSettings
+from domain.errors import InputRefused
 
 NOW = datetime(2026, 5, 3, 7, tzinfo=UTC)
 
@@ -164,3 +168,18 @@ def test_a_token_outlives_the_loop_that_fetched_it() -> None:
     tokens = lender.borrowed()
     assert asyncio.run(tokens.current()) == asyncio.run(tokens.current())
     assert lender.fetched == 1
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_file_without_certificates_is_refused_by_its_name(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputRefused, match=r"calling\.ca_file.*ca\.pem"):
+        Line(timeout_seconds=1, at_once=1, ca_file=str(file))
+
+
+@pytest.mark.parametrize("url", ["api.weixin.qq.com", "ftp://x", "https://", "https://a b", ""])
+def test_an_address_of_an_interface_that_is_none_is_refused_with_the_settings(url: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="base_url"):
+        msgspec.convert({"appid": "a", "secret": {"env": "S"}, "base_url": url}, WeChatSettings)

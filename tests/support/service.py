@@ -121,7 +121,7 @@ def asks(name: str, purpose: str) -> Journey:
     )
 
 
-_TEMPLATES = {"marketing": "tier-course", "care": "birthday-greeting", "service": "maturity-ahead"}
+_TEMPLATES = {"marketing": "tier-course", "care": "birthday-greeting", "service": "birthday-greeting"}
 
 
 class Service:
@@ -171,7 +171,8 @@ class Service:
         """Kind, customer and fields of every fact that waits, in the order in which they were taken."""
         rows = self.bank.sql(
             "SELECT i.kind, s.subject, i.body FROM inbox i JOIN streams s "
-            "ON s.partition = i.partition AND s.stream = i.stream ORDER BY i.occurred_at, i.partition, i.position"
+            "ON s.partition = i.partition AND s.stream = i.stream "
+            "ORDER BY i.occurred_at, i.partition, i.position"
         )
         return [(kind, subject, msgspec.json.decode(body)) for kind, subject, body in rows]
 
@@ -201,23 +202,28 @@ def serving(bank: Bank, **given: Any) -> Iterator[Service]:
     service.tidings.engine.dispose()
 
 
-def bank_with_message(
+def bank_asked(
     folder: Path, *, purpose: str = "marketing", told: Sequence[Envelope] = (), **person: object
-) -> tuple[Bank, str]:
-    """A bank where customer c-1 was sent one e-mail of this purpose, and the message's id."""
+) -> Bank:
+    """A bank where customer c-1 is due to be sent one e-mail of this purpose."""
     bank = Bank(folder)
     bank.publish(asks("ask", purpose))
     early = MORNING - timedelta(hours=2)
+    ask = facts.CustomFact(source="/test", id="ask-1")
     bank.take(
         [
-            envelope("c-1", early, registered(email="one@example.com", **person)),
+            envelope("c-1", early, registered(**person)),
             envelope("c-1", early, granted(channel="email")),
             *told,
-            Envelope(
-                "x.ask/1", "c-1", MORNING - timedelta(hours=1), facts.CustomFact(source="/test", id="ask-1")
-            ),
+            Envelope("x.ask/1", "c-1", MORNING - timedelta(hours=1), ask),
         ]
     )
+    return bank
+
+
+def bank_with_message(folder: Path, **given: Any) -> tuple[Bank, str]:
+    """The same bank after it was sent, and the message's id."""
+    bank = bank_asked(folder, **given)
     bank.run(MORNING)
     (entry,) = bank.ledger()
     assert entry.status == "accepted", entry

@@ -108,15 +108,16 @@ def _save(parts: Parts, request: Request, subject: str, form: list[tuple[str, st
     language = language_of(request, standing.customer.language)
     known = {f"{cell.purpose}/{cell.channel}/{cell.topic}": cell for cell in standing.cells()}
     on = {value for name, value in form if name == "on"}
-    # Only what the customer changed: what was said elsewhere since the page was shown must stay.
     shown = [value.partition("/")[::2] for name, value in form if name == "was"]
     if not shown:
         raise Problem(400, "web.bad_request")
-    choices = [
-        (known[value], value in on)
-        for state, value in shown
-        if value in known and (state == "1") != (value in on)
-    ]
+    choices: list[tuple[Cell, bool]] = []
+    for state, value in shown:
+        cell, wanted = known.get(value), value in on
+        # What the customer changed, and what stands as it was shown: a broader word must not take it along.
+        # What was said elsewhere since the page was shown stays.
+        if cell is not None and ((state == "1") != wanted or standing.is_on(cell) == wanted):
+            choices.append((cell, wanted))
     occasion = Occasion(SOURCE, "preference page", now, "web", text_version("preferences", language))
     if not standing.customer.gone:
         parts.receiver.tell(standing.changed(choices, occasion), at=now)

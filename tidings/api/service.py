@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from channels.provider import Provider
 from domain.errors import TidingsError
-from tidings.api import callbacks, facts, health, mailbox, preferences, tracked, unsubscribe, webhooks
+from tidings.api import app_inbox, callbacks, facts, health, preferences, tracked, unsubscribe, webhooks
 from tidings.api.guard import Guard, Problem, problem_of, problem_response
 from tidings.api.pages import is_page, problem_page
 from tidings.api.parts import Answers, Calls, Mailbox, Parts, ServiceSettings
@@ -20,7 +20,7 @@ from tidings.dead_letters import BoundedLetters
 from tidings.links import Links
 from tidings.receiving import Contacts, Receiver
 
-_RESOURCES = (callbacks, unsubscribe, preferences, tracked, mailbox, webhooks, facts, health)
+_RESOURCES = (callbacks, unsubscribe, preferences, tracked, app_inbox, webhooks, facts, health)
 
 
 def application(

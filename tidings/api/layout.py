@@ -19,7 +19,7 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.6 s
   "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; }
 header { max-width: 40rem; margin: 1.5rem auto .75rem; padding: 0 .5rem; font-weight: 600; display: flex;
   justify-content: space-between; gap: 1rem; flex-wrap: wrap; }
-nav { font-weight: 400; color: var(--soft); }
+nav { font-weight: 400; color: var(--soft); display: flex; gap: 1rem; }
 main { max-width: 40rem; margin: 0 auto 2.5rem; padding: 2rem; background: var(--paper);
   border: 1px solid var(--line); border-radius: 12px; }
 h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .75rem; overflow-wrap: anywhere; }
@@ -41,6 +41,7 @@ button.quiet { color: var(--accent); background: transparent; }
   font-weight: 600; }
 .note { background: var(--note-ground); border-radius: 8px; padding: .75rem 1rem; }
 .target { overflow-wrap: anywhere; border-left: 3px solid var(--accent); padding-left: .75rem; }
+dl { margin: 0; }
 dt { font-weight: 600; }
 dd { margin: 0 0 .75rem; color: var(--soft); }
 @media (max-width: 41rem) {
@@ -99,7 +100,6 @@ _PREFERENCES = """{% extends "base" %}
 <nav aria-label="{{ tell("web.language") }}">{% for code, name in languages %}
 {% if code == language %}<span aria-current="true" lang="{{ code }}">{{ name }}</span>
 {% else %}<a href="?lang={{ code }}" lang="{{ code }}" hreflang="{{ code }}">{{ name }}</a>{% endif %}
-{% if not loop.last %}·{% endif %}
 {% endfor %}</nav>
 {% endblock %}
 {% block body %}

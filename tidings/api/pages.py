@@ -38,7 +38,7 @@ def page(
         .render(
             values,
             language=language,
-            brand=parts.settings.brand,
+            brand=parts.settings.brand or Wording(language).tell("web.brand"),
             nonce=nonce,
             style=Markup(STYLE),  # noqa: S704 - our own, without any value
             tell=_tell(language),

@@ -19,12 +19,12 @@ AnswerValues = dict[str, str | int | bool | None]
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """``brand`` is the bank's name on its pages. ``api_keys`` let programs in, none lets nobody in.
+    """``brand`` is the bank's name on its pages, "" for "your bank". ``api_keys`` let programs in, none lets nobody in.
 
     ``documented`` shows OpenAPI and its page at ``/docs``, which loads scripts from another host.
     """
 
-    brand: str = "Your bank"
+    brand: str = ""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     documented: bool = False
 

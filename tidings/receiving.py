@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from audit.replay import replay
@@ -21,6 +21,7 @@ from stores.addressees import Addressee, Addressees
 from stores.inbox import Item, Refusal, Taken, Told
 from tidings.bootstrap import Tidings
 from tidings.dead_letters import BoundedLetters
+from tidings.together import Together
 
 _LONGEST_ID = 200
 _LONGEST_TEXT = 200
@@ -38,6 +39,14 @@ class Contacts(Protocol):
         """The customers whose address for this channel it is."""
 
 
+class _Telling(Struct, frozen=True):
+    """What one callback of a provider said."""
+
+    origin: str
+    callback: Callback
+    receipts: list[Receipt]
+
+
 class Receiver:
     """Takes receipts in. May be used by several threads."""
 
@@ -48,16 +57,25 @@ class Receiver:
         self._addressees = Addressees(tidings.engine)
         self._contacts = contacts
         self._letters = letters
+        self._together = Together(self._take_all)
 
-    def take(self, provider: str, callback: Callback, receipts: Sequence[Receipt]) -> Taken:
-        """Take in what a callback says. Raises InputRefused while the inbox is full: it may be told again."""
-        origin = f"callback/{provider}"
-        receipts = [_clean(receipt) for receipt in receipts]
-        known = self.addressees({receipt.message for receipt in receipts if receipt.message})
-        items = [item for r in receipts for item in self._items(origin, callback, r, known.get(r.message))]
-        refused = [item for item in items if isinstance(item, Refusal)]
-        told: list[Item] = [item for item in items if isinstance(item, Told)]
-        return self._take(origin, told, refused, at=callback.at)
+    def take(self, origin: str, callback: Callback, receipts: Sequence[Receipt]) -> None:
+        """Take in what a callback says, with whatever else is told meanwhile. ``origin`` becomes the source.
+
+        Raises InputRefused while the inbox is full, StoreUnusable: it may be told again.
+        """
+        self._together.do(_Telling(origin, callback, [_clean(r) for r in receipts]))
+
+    def _take_all(self, tellings: Sequence[_Telling]) -> None:
+        known = self.addressees({r.message for telling in tellings for r in telling.receipts if r.message})
+        by_origin: dict[str, list[_Telling]] = {}
+        for telling in tellings:
+            by_origin.setdefault(telling.origin, []).append(telling)
+        for origin, group in by_origin.items():
+            items = [item for telling in group for item in self._items(telling, known)]
+            refused = [item for item in items if isinstance(item, Refusal)]
+            told: list[Item] = [item for item in items if isinstance(item, Told)]
+            self._take(origin, told, refused, at=max(telling.callback.at for telling in group))
 
     def refuse(self, origin: str, refusal: Refusal, *, at: datetime) -> None:
         """Note what came from ``origin`` and was not taken, as far as there is room for it."""
@@ -89,25 +107,28 @@ class Receiver:
             return Taken(0, 0, [])
         return self._inbox.take(items, origin=origin, at=to_micros(at))
 
-    def _items(
-        self, origin: str, callback: Callback, receipt: Receipt, addressee: Addressee | None
-    ) -> Iterator[Item]:
+    def _items(self, telling: _Telling, known: Mapping[str, Addressee]) -> Iterator[Item]:
+        for receipt in telling.receipts:
+            yield from self._items_of(telling, receipt, known.get(receipt.message))
+
+    def _items_of(self, telling: _Telling, receipt: Receipt, addressee: Addressee | None) -> Iterator[Item]:
         if receipt.told in _OF_MESSAGES:
             if addressee is None:
-                yield _refusal("receipt.unknown_message", origin, callback, receipt)
+                yield _refusal("receipt.unknown_message", telling, receipt)
             else:
-                yield _told(origin, callback, receipt, addressee.customer, _of_message(receipt))
+                yield _told(telling, receipt, addressee.customer, _of_message(receipt))
             return
         address = receipt.address or self._current_address(receipt.channel, addressee)
         customers = self._customers(receipt, address, addressee)
         needs_address = receipt.told != "replied"
         if not customers or (needs_address and not 0 < len(address) <= _LONGEST_PERSONAL):
             unknown = "message" if receipt.message and not receipt.address else "address"
-            yield _refusal(f"receipt.unknown_{unknown}", origin, callback, receipt)
+            yield _refusal(f"receipt.unknown_{unknown}", telling, receipt)
             return
         message = receipt.message if addressee else UNSET
         for customer in customers:
-            yield _told(origin, callback, receipt, customer, _of_address(origin, receipt, address, message))
+            body = _of_address(telling.origin, receipt, address, message)
+            yield _told(telling, receipt, customer, body)
 
     def _customers(self, receipt: Receipt, address: str, addressee: Addressee | None) -> list[str]:
         """Whom it concerns: whoever the message was for, else all who have the address.
@@ -138,12 +159,11 @@ def _clean(receipt: Receipt) -> Receipt:
     return replace(receipt, **said)
 
 
-def _told(
-    origin: str, callback: Callback, receipt: Receipt, customer: str, body: tuple[str, Mapping[str, object]]
-) -> Told:
+def _told(telling: _Telling, receipt: Receipt, customer: str, body: tuple[str, Mapping[str, object]]) -> Told:
     """The fact under an id that follows from the telling alone."""
     kind, fields = body
-    fact = facts.FACTS[kind](source=origin, id=bounded(receipt.key, receipt.told, customer), **fields)
+    fact = facts.FACTS[kind](source=telling.origin, id=bounded(receipt.key, receipt.told, customer), **fields)
+    callback = telling.callback
     at = callback.at if receipt.at is None else min(receipt.at, callback.at)
     return Told(Envelope(kind, customer, at, fact), f"receipt {receipt.told}", callback.body, once=True)
 
@@ -178,10 +198,11 @@ def _later(text: str) -> str | UnsetType:
     return text[:_LONGEST_TEXT] or UNSET
 
 
-def _refusal(code: str, origin: str, callback: Callback, receipt: Receipt) -> Refusal:
+def _refusal(code: str, telling: _Telling, receipt: Receipt) -> Refusal:
     """The values hold no address: they are shown where dead letters are listed."""
     values: dict[str, object] = {"told": receipt.told, "message": receipt.message, "channel": receipt.channel}
-    return Refusal(f"receipt {receipt.told}", code, {"provider": origin, **values}, callback.body)
+    values = {"provider": telling.origin, **values}
+    return Refusal(f"receipt {receipt.told}", code, values, telling.callback.body)
 
 
 def bounded(*parts: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -61,6 +62,15 @@ def test_a_replayed_callback_counts_once(service: Service) -> None:
     answers = [service.calls_back(delivered(service)).status_code for _ in range(3)]
     assert answers == [204, 204, 204]
     assert len(service.waiting()) == 1
+    assert service.dead_letters() == []
+
+
+def test_many_callbacks_at_once_are_each_taken_once(service: Service) -> None:
+    receipts = [delivered(service, key=f"r-{number % 12}") for number in range(36)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(service.calls_back, receipts))
+    assert {answer.status_code for answer in answers} == {204}
+    assert len(service.waiting()) == 12
     assert service.dead_letters() == []
 
 

@@ -4,10 +4,9 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from domain.catalogue import Envelope, MessageOpened
+from channels.provider import Callback, Receipt
 from tidings.api.guard import Problem, check_key
 from tidings.api.parts import Mailbox, Parts
-from tidings.receiving import bounded
 
 SOURCE = "inbox"
 
@@ -44,6 +43,5 @@ def _opened(parts: Parts, customer: str, message: str) -> None:
     addressee = parts.receiver.addressees({message}).get(message)
     if addressee is None or addressee.customer != customer:
         raise Problem(404, "message.unknown", message=message)
-    now = parts.clock()
-    fact = MessageOpened(source=SOURCE, id=bounded("opened", message), message=message)
-    parts.receiver.tell([Envelope("message.opened/1", customer, now, fact)], at=now)
+    opened = Receipt(told="opened", key=f"{message}/read", channel="inbox", message=message)
+    parts.receiver.take(SOURCE, Callback("", {}, b"", parts.clock()), [opened])

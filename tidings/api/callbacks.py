@@ -61,10 +61,11 @@ def _provider(parts: Parts, name: str) -> Provider:
 
 
 def _take(parts: Parts, name: str, provider: Provider, callback: Callback) -> None:
+    origin = f"callback/{name}"
     try:
         receipts = provider.receipts(callback)
     except InputRefused as error:
         refusal = Refusal("request", error.code, error.values, callback.body)
-        parts.receiver.refuse(f"callback/{name}", refusal, at=callback.at)
+        parts.receiver.refuse(origin, refusal, at=callback.at)
         raise Problem(_STATUS.get(error.code, 400), error.code) from error
-    parts.receiver.take(name, callback, receipts)
+    parts.receiver.take(origin, callback, receipts)

@@ -19,7 +19,8 @@ AnswerValues = dict[str, str | int | bool | None]
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """``brand`` is the bank's name on its pages, "" for "your bank". ``api_keys`` let programs in, none lets nobody in.
+    """``brand`` is the bank's name on its pages, "" for "your bank". ``api_keys`` let programs in; without
+    any, no program gets in.
 
     ``documented`` shows OpenAPI and its page at ``/docs``, which loads scripts from another host.
     """

@@ -11,16 +11,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from domain.catalogue import Envelope, MessageClicked
+from channels.provider import Callback, Receipt
 from domain.errors import TidingsError
-from stores.inbox import Refusal
 from tidings.api.pages import language_of, page
 from tidings.api.parts import Parts
 from tidings.links import Opened
-from tidings.receiving import bounded
 
 SOURCE = "links"
-_LONGEST_LINK = 200
 _HOST = re.compile(r"[A-Za-z0-9.-]+")
 _log = logging.getLogger("tidings.api")
 
@@ -57,20 +54,10 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _count(parts: Parts, link: Opened) -> None:
-    now = parts.clock()
-    addressee = parts.receiver.addressees({link.message}).get(link.message)
-    if addressee is None:
-        values: dict[str, object] = {"provider": SOURCE, "told": "clicked", "message": link.message}
-        refusal = Refusal("link", "receipt.unknown_message", {**values, "channel": ""})
-        parts.receiver.refuse(SOURCE, refusal, at=now)
-        return
-    fact = MessageClicked(
-        source=SOURCE,
-        id=bounded(link.message, str(link.number)),
-        message=link.message,
-        link=link.target[:_LONGEST_LINK],
-    )
-    parts.receiver.tell([Envelope("message.clicked/1", addressee.customer, now, fact)], at=now)
+    """A click is told as a receipt is: with all others of the moment, and once."""
+    key = f"{link.message}/{link.number}"
+    clicked = Receipt(told="clicked", key=key, channel="email", message=link.message, link=link.target)
+    parts.receiver.take(SOURCE, Callback("", {}, b"", parts.clock()), [clicked])
 
 
 def _origin(target: str) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from typing import get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from audit.replay import replay
-from domain.catalogue import ChannelName, ConsentGranted, ConsentWithdrawn, Envelope, Purpose
+from audit.replay import Replayed, replay
+from domain.catalogue import ChannelName, ConsentGranted, ConsentWithdrawn, CustomerMerged, Envelope, Purpose
 from domain.clock import to_micros
 from domain.consent import ANY, Word, latest_word, remember
 from domain.customer import Customer
 from domain.policy import ConsentRule
+from domain.ports import History
 from stores.waiting import waiting_facts
 from tidings.bootstrap import Tidings
 
@@ -155,14 +156,30 @@ class Choices:
         self._tidings = tidings
 
     def standing(self, subject: str, *, now: datetime) -> Standing:
-        """Where the customer stands now (aware UTC). Raises NotFound for one who was never registered."""
+        """Where the customer stands now (aware UTC), or who they are the same person as since.
+
+        Raises NotFound for one who was never registered.
+        """
         history = self._tidings.history
-        customer = replay(history, subject).customer
+        replayed = _going_on(history, subject)
+        subject = replayed.subject
         place = history.find(subject)
         rules = self._tidings.in_force().rules.rulebook.policy.consent
-        standing = Standing(customer, rules)
+        standing = Standing(replayed.customer, rules)
         if place is None:
             return standing
         kinds = (GRANTED, WITHDRAWN)
         waiting = waiting_facts(self._tidings.engine, place, subject, kinds=kinds, until=now)
         return standing.said(waiting)
+
+
+def _going_on(history: History, subject: str) -> Replayed:
+    """The customer, or whom they were merged into: an old link must work for who is written to now."""
+    followed: set[str] = set()
+    while True:
+        replayed = replay(history, subject)
+        followed.add(subject)
+        merged = [e.body.into for e in replayed.history if isinstance(e.body, CustomerMerged)]
+        if not merged or merged[-1] in followed or history.find(merged[-1]) is None:
+            return replayed
+        subject = merged[-1]

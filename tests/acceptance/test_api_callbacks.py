@@ -20,6 +20,7 @@ from support.service import (
     bank_with_message,
     serving,
 )
+from tidings.api import ServiceSettings
 from tidings.api.callbacks import BODY_BYTES
 
 KEY = {"authorization": f"Bearer {API_KEY}"}
@@ -207,6 +208,15 @@ def test_health_says_nothing_of_anybody(service: Service) -> None:
     assert service.client.get("/health").text == '{"status":"ok"}'
     assert service.client.get("/docs").status_code == 404
     assert service.client.get("/openapi.json").status_code == 404
+
+
+def test_documentation_is_shown_where_it_was_asked_for(tmp_path: Path) -> None:
+    with serving(Bank(tmp_path), settings=ServiceSettings(documented=True)) as service:
+        page = service.client.get("/docs")
+        assert page.status_code == 200
+        assert "https://cdn.jsdelivr.net" in page.headers["content-security-policy"]
+        paths = service.client.get("/openapi.json").json()["paths"]
+    assert {"/callbacks/{provider}", "/u/{token}", "/p/{token}", "/l/{token}", "/facts"} <= set(paths)
 
 
 # The app's inbox, webhooks and facts.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue import CustomFact, Envelope
-from support.facts import erased, granted, withdrawn
+from domain.catalogue import CustomerMerged, CustomFact, Envelope
+from support.facts import erased, granted, registered, withdrawn
 from support.scenario import envelope
 from support.service import MORNING, PUBLIC, Service, asks, bank_with_message, serving
 from tidings.links import Opened
@@ -262,6 +262,19 @@ def test_an_erased_customer_can_still_say_no(tmp_path: Path) -> None:
     bank.run(MORNING)
     with serving(bank) as service:
         assert service.post(link_of(service), data=ONE_CLICK).status_code == 200
+
+
+def test_an_old_link_works_for_who_the_customer_is_now(tmp_path: Path) -> None:
+    """Two records of one person were made one: it is the other one who is written to."""
+    early = MORNING - 2 * HOUR
+    told = [envelope("c-2", early, registered()), envelope("c-2", early, granted())]
+    bank, _ = bank_with_message(tmp_path, told=told)
+    bank.take([envelope("c-1", MORNING, CustomerMerged(source="/test", id="merged", into="c-2"))])
+    bank.run(MORNING)
+    with serving(bank) as service:
+        answer = service.post(link_of(service), data=ONE_CLICK)
+        assert [(kind, who) for kind, who, _ in service.waiting()] == [("consent.withdrawn/1", "c-2")]
+        assert service.links.preferences("c-2") in answer.text
 
 
 def test_a_large_form_is_refused(service: Service) -> None:

@@ -10,7 +10,8 @@ def routes(parts: Parts) -> APIRouter:
     """The resource."""
     router = APIRouter()
 
-    @router.api_route("/health", methods=["GET", "HEAD"])
+    @router.get("/health")
+    @router.head("/health", include_in_schema=False)
     async def health() -> Response:
         """200 where the store can be read, else 503."""
         await run_in_threadpool(parts.tidings.history.customer_partitions)

@@ -40,7 +40,8 @@ def routes(parts: Parts) -> APIRouter:
     """The resource."""
     router = APIRouter()
 
-    @router.api_route("/p/{token}", methods=["GET", "HEAD"])
+    @router.get("/p/{token}")
+    @router.head("/p/{token}", include_in_schema=False)
     async def shown(token: str, request: Request) -> Response:
         """What the customer gets now, with a box for all that can be chosen."""
         customer = parts.links.opened("preferences", token).customer

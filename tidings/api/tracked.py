@@ -26,7 +26,8 @@ def routes(parts: Parts) -> APIRouter:
     """The resource."""
     router = APIRouter()
 
-    @router.api_route("/l/{token}", methods=["GET", "HEAD"])
+    @router.get("/l/{token}")
+    @router.head("/l/{token}", include_in_schema=False)
     async def shown(token: str, request: Request) -> Response:
         """A page with the target, a button, and a script that presses it."""
         link = parts.links.opened("tracked", token)

@@ -16,7 +16,7 @@ from domain.errors import InputRefused
 from tidings.api.guard import Problem, body_of, check_same_origin
 from tidings.api.pages import FORM_BYTES, form_of, language_of, page, text_version
 from tidings.api.parts import Parts
-from tidings.choices import CHOSEN, Cell, Occasion
+from tidings.choices import CHOSEN, Cell, Occasion, Standing
 from tidings.links import Opened
 from tidings.wording import Wording
 
@@ -29,27 +29,26 @@ def routes(parts: Parts) -> APIRouter:
     """The resource."""
     router = APIRouter()
 
-    @router.api_route("/u/{token}", methods=["GET", "HEAD"])
+    @router.get("/u/{token}")
+    @router.head("/u/{token}", include_in_schema=False)
     async def asked(token: str, request: Request) -> Response:
         """A page with a button."""
         link = parts.links.opened("unsubscribe", token)
-        told = await run_in_threadpool(_language, parts, link)
-        return _page(parts, request, link, told, "confirm", await run_in_threadpool(_purposes, parts, link))
+        return await run_in_threadpool(_ask, parts, request, link)
 
     @router.post("/u/{token}")
     async def said(token: str, request: Request) -> Response:
         """Say no, or take it back by the button of the page that said so."""
         link = parts.links.opened("unsubscribe", token)
         body = await body_of(request, limit=FORM_BYTES)
-        told = await run_in_threadpool(_language, parts, link)
         if is_one_click(body):
-            return await run_in_threadpool(_unsubscribe, parts, request, link, told, one_click=True)
+            return await run_in_threadpool(_unsubscribe, parts, request, link, one_click=True)
         form = dict(form_of(body))
         if form.get("action") == "unsubscribe":
-            return await run_in_threadpool(_unsubscribe, parts, request, link, told, one_click=False)
+            return await run_in_threadpool(_unsubscribe, parts, request, link, one_click=False)
         if form.get("action") == "undo":
             check_same_origin(request, parts.origin)
-            return await run_in_threadpool(_undo, parts, request, link, told, form.get("undo", ""))
+            return await run_in_threadpool(_undo, parts, request, link, form.get("undo", ""))
         raise Problem(400, "web.bad_request")
 
     return router
@@ -80,23 +79,27 @@ def is_one_click(body: bytes) -> bool:
     )
 
 
-def _unsubscribe(parts: Parts, request: Request, link: Opened, told: str, *, one_click: bool) -> Response:
+def _ask(parts: Parts, request: Request, link: Opened) -> Response:
+    standing = parts.choices.standing(link.customer, now=parts.clock())
+    return _page(parts, request, standing, link, "confirm", _purposes(parts, link))
+
+
+def _unsubscribe(parts: Parts, request: Request, link: Opened, *, one_click: bool) -> Response:
     now = parts.clock()
-    purposes = _purposes(parts, link)
     standing = parts.choices.standing(link.customer, now=now)
-    channel = _channel(link)
-    occasion = _occasion(now, language_of(request, told), one_click=one_click)
-    before = [choice for purpose in purposes for choice in standing.kept(purpose, channel)]
+    purposes, channel = _purposes(parts, link), _channel(link)
+    occasion = _occasion(now, language_of(request, standing.customer.language), one_click=one_click)
     facts = [fact for purpose in purposes for fact in standing.withdrawn(purpose, channel, occasion)]
     parts.receiver.tell(facts, at=now)
     undo = ""
     if facts and not one_click:
-        plan = tuple((cell.purpose, cell.topic, on) for cell, on in before)
+        kept = [choice for purpose in purposes for choice in standing.kept(purpose, channel)]
+        plan = tuple((cell.purpose, cell.topic, on) for cell, on in kept)
         undo = parts.links.undo(replace(link, at=int(now.timestamp()), plan=plan))
-    return _page(parts, request, link, told, "done", purposes, undone=False, undo=undo)
+    return _page(parts, request, standing, link, "done", purposes, undone=False, undo=undo)
 
 
-def _undo(parts: Parts, request: Request, link: Opened, told: str, token: str) -> Response:
+def _undo(parts: Parts, request: Request, link: Opened, token: str) -> Response:
     now = parts.clock()
     undo = parts.links.opened("undo", token)
     if replace(undo, at=0, plan=()) != link:
@@ -106,30 +109,23 @@ def _undo(parts: Parts, request: Request, link: Opened, told: str, token: str) -
     channel = _channel(link)
     choices = [(Cell(_purpose(purpose), channel, topic), on) for purpose, topic, on in undo.plan]
     standing = parts.choices.standing(link.customer, now=now)
-    language = language_of(request, told)
-    occasion = Occasion(
-        SOURCE, "undo on the unsubscribe page", now, "web", text_version("unsubscribe", language)
-    )
+    version = text_version(SOURCE, language_of(request, standing.customer.language))
+    occasion = Occasion(SOURCE, "undo on the unsubscribe page", now, "web", version)
     parts.receiver.tell(standing.changed(choices, occasion), at=now)
     purposes = tuple(dict.fromkeys(cell.purpose for cell, _ in choices))
-    return _page(parts, request, link, told, "done", purposes, undone=True, undo="")
+    return _page(parts, request, standing, link, "done", purposes, undone=True, undo="")
 
 
 def _occasion(now: datetime, language: str, *, one_click: bool) -> Occasion:
     if one_click:
         return Occasion(SOURCE, "one-click", now, "mail program")
-    return Occasion(SOURCE, "unsubscribe page", now, "web", text_version("unsubscribe", language))
+    return Occasion(SOURCE, "unsubscribe page", now, "web", text_version(SOURCE, language))
 
 
 def _purposes(parts: Parts, link: Opened) -> tuple[Purpose, ...]:
     """What the customer says no to: the message's purpose; all that can be chosen where it is neither."""
     addressee = parts.receiver.addressees({link.message}).get(link.message)
     return (addressee.purpose,) if addressee and addressee.purpose in CHOSEN else CHOSEN
-
-
-def _language(parts: Parts, link: Opened) -> str:
-    """The customer's own. Raises NotFound for a customer whom the store does not know."""
-    return parts.choices.standing(link.customer, now=parts.clock()).customer.language
 
 
 def _channel(link: Opened) -> ChannelName:
@@ -144,13 +140,13 @@ def _purpose(name: str) -> Purpose:
 def _page(
     parts: Parts,
     request: Request,
+    standing: Standing,
     link: Opened,
-    told: str,
     name: str,
     purposes: tuple[Purpose, ...],
     **values: object,
 ) -> Response:
-    language = language_of(request, told)
+    language = language_of(request, standing.customer.language)
     wording = Wording(language)
     what = wording.tell("web.and").join(wording.tell(f"web.what.{purpose}") for purpose in purposes)
     return page(
@@ -160,7 +156,7 @@ def _page(
         {
             "what": what,
             "by": wording.tell(f"web.by.{link.channel}"),
-            "preferences": parts.links.preferences(link.customer),
+            "preferences": parts.links.preferences(standing.customer.subject),
             **values,
         },
     )

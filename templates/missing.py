@@ -9,6 +9,9 @@ from domain.events import Values
 from templates.model import Fallback, Hold, Skip, Template, nearest
 from templates.render import needed
 
+# The variables that can come while a message waits: who the customer is, not what led into the journey.
+MAY_COME = ("given_name", "family_name")
+
 
 class Held(Struct, frozen=True):
     """The message waits for this variable, till so many hours after it was asked for."""

@@ -32,6 +32,7 @@ from stores.library import (
     published,
     rulebook_of,
 )
+from templates.lint import errors
 from templates.model import Template, decode_template
 from tidings.authored import (
     AuthoredDocument,
@@ -173,6 +174,11 @@ def _segments_of(documents: Iterable[StoredDocument]) -> Iterator[Segment]:
 
 def _check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first document that has a problem: nothing faulty comes into force."""
+    for template in documents.templates:
+        for finding in errors(template):
+            raise InputRefused(
+                "template.invalid", template=template.template, problem=finding.code, **finding.values
+            )
     marks = known_templates(engine, documents.templates)
     calendars = known_calendars(engine, documents.calendars)
     if documents.policy is not None:

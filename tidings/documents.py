@@ -25,7 +25,6 @@ from journeys.problem import Problem
 from journeys.rulebook import TemplateMark, digest
 from journeys.validation import problems
 from templates.model import Template
-from templates.render import undeclared
 
 _MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
@@ -222,9 +221,7 @@ def _standard(part: Any) -> Any:
 
 
 def mark_of(template: Template) -> TemplateMark:
-    """What the engine knows of a template. Raises InputRefused for variables it uses undeclared."""
-    if unknown := undeclared(template):
-        raise InputRefused("template.undeclared", template=template.template, found=", ".join(unknown))
+    """What the engine knows of a template. What is published once is not looked through again."""
     return TemplateMark(
         template=template.template,
         version=template.version,

@@ -31,8 +31,10 @@ from domain.judgement import Deferred, Forbidden
 from journeys.engine import hand_over as judged
 from journeys.rulebook import Rules
 from scheduler.backoff import delay
+from templates.missing import Held, Skipped
 from templates.model import Template
 from templates.render import Rendered, render
+from tidings.missing_data import for_want, words_of
 
 A = TypeVar("A")
 Templates = Mapping[tuple[str, int], Template]
@@ -63,7 +65,7 @@ def prepare(
         )
         return deferred, None
     try:
-        rendered = _render(request, verdict.channel, customer.language, templates)
+        rendered = _render(customer, request, verdict.channel, customer.language, templates)
     except InputRefused as error:
         # One customer's values must not stop all the others of the partition.
         values: Values = {"template": request.template, "reason": str(error.values.get("reason"))}
@@ -71,6 +73,8 @@ def prepare(
             message=message, channel=verdict.channel, rule="template_fails", values=values
         )
         return suppressed, None
+    if isinstance(rendered, Held | Skipped):
+        return for_want(customer, message, rendered, channel=verdict.channel, rules=rules), None
     sending = MessageSending(
         message=message,
         channel=verdict.channel,
@@ -92,6 +96,7 @@ def outgoing(customer: Customer, message: str, rendered: Rendered) -> Outgoing:
         language=state.sending.language,
         heading=rendered.heading,
         text=rendered.text,
+        html=rendered.html,
         purpose=state.request.purpose,
         at=state.sending_at or customer.clock_at,
         topic=state.request.topic,
@@ -108,8 +113,8 @@ def again(customer: Customer, message: str, templates: Templates) -> Outgoing:
     """
     state = customer.messages[message]
     assert state.sending is not None  # noqa: S101 - only recorded intents are in the outbox
-    rendered = _render(state.request, state.sending.channel, state.sending.language, templates)
-    if rendered.sha256 != state.sending.content_sha256:
+    rendered = _render(customer, state.request, state.sending.channel, state.sending.language, templates)
+    if isinstance(rendered, Held | Skipped) or rendered.sha256 != state.sending.content_sha256:
         raise StoreCorrupt("store.content_differs", message=message)
     return outgoing(customer, message, rendered)
 
@@ -213,6 +218,15 @@ def _by_id(groups: Mapping[ChannelName, Sequence[Outgoing]], answers: Sequence[S
     }
 
 
-def _render(request: MessageRequested, channel: ChannelName, language: str, templates: Templates) -> Rendered:
+def _render(
+    customer: Customer,
+    request: MessageRequested,
+    channel: ChannelName,
+    language: str,
+    templates: Templates,
+) -> Rendered | Held | Skipped:
     template = templates[request.template, request.template_version]
-    return render(template, channel=channel, language=language, variables=request.variables)
+    words = words_of(customer, request, template, channel=channel, language=language)
+    if isinstance(words, Held | Skipped):
+        return words
+    return render(template, channel=channel, language=language, variables=words)

@@ -226,7 +226,7 @@ def publish_command(
     A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
     with line and column, and nothing is published.
     """
-    if not (paths or calendars or segments or policy):
+    if not (paths or templates or calendars or segments or policy):
         raise click.UsageError("Missing argument 'PATH...'.")
     engine = bootstrap(terminal.settings).engine
     own, problems = checked(

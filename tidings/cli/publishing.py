@@ -12,7 +12,6 @@ from domain.calendars import Calendar
 from domain.errors import InputRefused
 from journeys.definition import Segment
 from journeys.rulebook import Rules
-from templates.model import Template
 from tidings.authoring import publish
 from tidings.bootstrap import wall_clock
 from tidings.cli.terminal import Terminal
@@ -26,6 +25,7 @@ from tidings.documents import (
     policy_faults,
     segment_faults,
 )
+from tidings.template_checks import template_faults
 from tidings.wording import Wording
 
 D = TypeVar("D", bound=Struct)
@@ -88,9 +88,9 @@ def checked(
     own = Documents(journeys=[], templates=[], calendars=tuple(dated), segments=classing)
     for document in templates:
         try:
-            template = decode(document, Template)
-            mark_of(template)
+            template, problems = template_faults(document)
             own.templates.append(template)
+            found += problems
         except InputRefused as error:
             found.append(_refused(document, error))
     if found:

@@ -90,7 +90,7 @@ def simulate_command(
         raise click.UsageError("--from is for made-up customers; with --sample the store's clock tells")
     if customer is not None and not trace:
         raise click.UsageError("--customer belongs to --trace")
-    tidings = _store(terminal, asked_for=sample is not None)
+    tidings = usual_store(terminal, asked_for=sample is not None)
     known = book_of(tidings.in_force()) if tidings else shipped_book()
     chosen, drafts = _chosen(ctx, terminal, known, journey, templates, calendars, segments, policy)
     if among or sample is not None:
@@ -231,7 +231,7 @@ def _of_store(
     return _Crowd(subjects, audience.clock_at, audience.clock_at + timedelta(days=days))
 
 
-def _store(terminal: Terminal, *, asked_for: bool) -> Tidings | None:
+def usual_store(terminal: Terminal, *, asked_for: bool) -> Tidings | None:
     """The store, to be read; None where nobody names one and there is none in its usual place."""
     usual = terminal.settings.store == DEFAULT_STORE and not terminal.names_store
     if usual and not asked_for and not Path(store_name(DEFAULT_STORE)).exists():

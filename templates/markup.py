@@ -9,13 +9,19 @@ from functools import lru_cache
 
 import mrml
 from inscriptis import get_text  # type: ignore[import-untyped]
+from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
+from inscriptis.html_properties import Display  # type: ignore[import-untyped]
 from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
+from inscriptis.model.html_element import HtmlElement  # type: ignore[import-untyped]
 
 from domain.errors import InputRefused
 from templates.model import Template
 
 # No web fonts: a mail program that loads them tells somebody else who reads what and when.
 _OPTIONS = mrml.RenderOptions(disable_comments=True, fonts={})
+# MJML makes a ``div`` of each paragraph.
+_PARAGRAPH = HtmlElement(display=Display.block, margin_before=1, margin_after=1)
+_LAYOUT = ParserConfig(css={**CSS_PROFILES["relaxed"], "div": _PARAGRAPH}, display_links=True)
 _ROOT = re.compile(r"<mjml(?P<attributes>[^>]*)>")
 _LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<url>[^()\s]*)\)")
 _SPACES = re.compile(r"[ \t\u00a0\u200b\u200c]{2,}")
@@ -55,7 +61,7 @@ def text_of(html: str) -> str:
     Raises ValueError where the HTML is nested too deeply to be read.
     """
     try:
-        laid_out = get_text(html, ParserConfig(display_links=True))
+        laid_out = get_text(html, _LAYOUT)
     except RecursionError:
         raise ValueError("the HTML is nested too deeply") from None
     # Tables lay mails out and are none to a reader: their empty columns go.

@@ -68,6 +68,7 @@ def errors(template: Template) -> Iterator[Finding]:
     unreadable = False
     for language in template.languages:
         yield from _of_parts(template, language)
+        yield from _of_markup(template, language, "error")
         try:
             list(uses(template, language))
             markup_of(template, language)
@@ -75,8 +76,6 @@ def errors(template: Template) -> Iterator[Finding]:
             unreadable = True
             told = {"reason": str(refused.values.get("reason"))}
             yield _placed("lint.unreadable", "error", language, values=told)
-            continue
-        yield from _of_markup(template, language, "error")
     try:
         for name in () if unreadable else undeclared(template):
             yield Finding(code="lint.undeclared", severity="error", values={"variable": name})

@@ -1,11 +1,11 @@
-"""Writes the reference pages that follow from the code: facts, events, journeys, segments, policy, calendars.
+"""Writes the reference pages that follow from the code: facts, events, and every kind of document.
 
 From the project's root: ``python docs/generate_reference.py`` writes them, with ``--check`` it writes nothing
 and exits 1 naming each page that no longer says what the code says.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import cleandoc
 from pathlib import Path
 from typing import get_args
@@ -39,6 +39,9 @@ from journeys.definition import (
     entry_values,
 )
 from journeys.rulebook import CUSTOMER_VARIABLES
+from templates.language import FILTERS, METHODS, TESTS
+from templates.links import PLACEHOLDERS
+from templates.model import Content, Fallback, Hold, InboxEntry, Picture, Push, Skip, Template, WeChat
 
 FOLDER = Path(__file__).parent / "reference"
 _GENERATED = "<!-- Written by docs/generate_reference.py; change the code and run it, not this page. -->"
@@ -173,6 +176,30 @@ Besides the shape, validation requires that
 - a new version keeps the classes to which journeys and segments in force refer.
 """
 
+_TEMPLATES_INTRO = """
+A template is one YAML document: what is said by each channel in each language. Fields that are not on this
+page are refused; `tidings templates lint PATH` tells everything that is wrong with one, and
+[the how-to](../how-to/templates.md) how they are written. The shipped ones lie in `templates/library/`,
+examples with HTML in `examples/templates/`.
+"""
+_TEMPLATES_LANGUAGE = """
+Texts are written in a small part of [Jinja](https://jinja.palletsprojects.com/): `{{{{ variable }}}}`,
+`{{% if %}}`, `{{% for %}}`, `{{% set x = ... %}}`, comparisons, arithmetic on numbers, `~` for putting texts
+together, `x if y else z`, and:
+
+- filters: {filters}; `day` writes a date as the language does
+- tests (`is`): {tests}
+- methods of texts: {methods}; of `words`: {entries}; inside a loop `loop.index`, `loop.first`, `loop.last`
+  and the like
+- variables that need not be declared: `words` (the language's own) and {links}, which become the
+  customer's own links when the message leaves
+
+Nothing else is there: no macros, blocks, includes, attributes, functions. A text has at most 256 Ki
+characters, a value in an expression 32 Ki, a loop 1,000 turns, and a filling ends when it has done too much
+work. What comes out has at most 1,000 characters (subjects and titles), 10 Ki (SMS, push, WeChat), 64 Ki
+(inbox), 256 Ki (text of an e-mail), 512 Ki (HTML).
+"""
+
 # What a text's pattern means, where the pattern alone would be no help.
 _WORDED = {
     get_args(definition.Name)[1].pattern: "name",
@@ -201,6 +228,14 @@ _FAMILIES: dict[object, str] = {
     WorkingDays: "[working days](#workingdays)",
     Holiday: "[holiday](#holiday)",
     LunarMonths: "[lunar months](#lunarmonths)",
+    Content: "[content](#content)",
+    Push: "[push](#push)",
+    InboxEntry: "[inbox entry](#inboxentry)",
+    WeChat: "[WeChat message](#wechat)",
+    Picture: "[picture](#picture)",
+    Fallback: "[fallback](#do-fallback)",
+    Hold: "[hold](#do-hold)",
+    Skip: "[skip](#do-skip)",
 }
 
 
@@ -212,6 +247,7 @@ def pages() -> dict[str, str]:
         "journeys.md": journeys_page(),
         "segments.md": segments_page(),
         "policy.md": policy_page(),
+        "templates.md": templates_page(),
         "calendars.md": calendars_page(),
     }
 
@@ -278,6 +314,27 @@ def calendars_page() -> str:
     parts = [_head("Calendars", _CALENDARS_INTRO), _section("The document", Calendar)]
     parts += [_section(kind.__name__, kind) for kind in (WorkingDays, Holiday, LunarMonths)]
     return "\n".join(parts)
+
+
+def templates_page() -> str:
+    """The template document, its parts, and the language of its texts."""
+    parts = [_head("Templates", _TEMPLATES_INTRO), _section("The document", Template)]
+    parts += [_section(kind.__name__, kind) for kind in (Content, Push, InboxEntry, WeChat, Picture)]
+    parts.append("## When a value is missing\n")
+    parts += [_section(_tag(kind), kind, level=3) for kind in (Fallback, Hold, Skip)]
+    told = _TEMPLATES_LANGUAGE.format(
+        filters=_listed(FILTERS),
+        tests=_listed(name for name in TESTS if name.isalpha()),
+        methods=_listed(METHODS[str]),
+        entries=_listed(METHODS[dict]),
+        links=_listed(PLACEHOLDERS),
+    )
+    parts.append(f"## The language of texts\n{told}")
+    return "\n".join(parts)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def stale(folder: Path) -> list[Path]:

@@ -28,7 +28,8 @@ def generator() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    "name", ["facts.md", "events.md", "journeys.md", "segments.md", "policy.md", "calendars.md"]
+    "name",
+    ["facts.md", "events.md", "journeys.md", "segments.md", "policy.md", "templates.md", "calendars.md"],
 )
 def test_the_page_is_as_the_code_makes_it(generator: ModuleType, name: str) -> None:
     found = (DOCS / "reference" / name).read_text(encoding="utf-8")

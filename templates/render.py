@@ -21,7 +21,7 @@ from domain.events import Values
 from templates.links import PLACEHOLDERS
 from templates.markup import markup_of, text_of
 from templates.model import Part, Template
-from templates.sandbox import Sandbox
+from templates.sandbox import WORKING, Sandbox, Work
 
 _ALWAYS = frozenset({"words", *PLACEHOLDERS})
 _KIB = 1024
@@ -64,6 +64,7 @@ def render(template: Template, *, channel: ChannelName, language: str, variables
     """
     chosen = template.language_for(language)
     values: dict[str, object] = {**PLACEHOLDERS, **variables, "words": template.languages[chosen].words}
+    values[WORKING] = Work()
     limit = TEXT_LIMITS[channel]
     try:
         if channel == "wechat":
@@ -146,10 +147,9 @@ def _wechat(template: Template, language: str, values: dict[str, object]) -> str
 def _filled(source: str, language: str, values: dict[str, object], *, limit: int, html: bool = False) -> str:
     """The text with its variables filled in. Raises ValueError where it becomes longer than the limit."""
     template = _compiled(source, language, html=html)
-    given = _environment(language, html=html).values(values)
     # As ``render`` does, which would first copy the environment's globals, and there are none.
     pieces, length = list[str](), 0
-    for piece in template.root_render_func(template.new_context(given, shared=True)):
+    for piece in template.root_render_func(template.new_context(values, shared=True)):
         pieces.append(piece)
         length += len(piece)
         if length > limit:

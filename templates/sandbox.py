@@ -22,7 +22,7 @@ VALUE_LIMIT = 32 * 1024
 WORK = 50_000
 _TURNS = 1_000
 _NUMBER_LIMIT = 10**18
-_WORK = " work"  # no template can name it
+WORKING = " work"  # where a filling has its ``Work``: no template can name it
 _SCALARS = (str, int, float, type(None))
 
 
@@ -75,10 +75,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         except (ValueError, OverflowError) as error:
             # A number of thousands of digits, for one.
             raise TemplateAssertionError(str(error), 1) from error
-
-    def values(self, values: Mapping[str, object]) -> dict[str, object]:
-        """The values with room for the work of one filling."""
-        return {**values, _WORK: Work()}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An entry of a mapping or something of a loop: never an attribute of anything else."""
@@ -144,8 +140,8 @@ def _below(node: nodes.Node) -> Iterable[nodes.Node]:
 
 
 def _work(context: Context) -> Work:
-    work = context.parent[_WORK]
-    assert isinstance(work, Work)  # noqa: S101 - ``values`` put it there
+    work = context.parent[WORKING]
+    assert isinstance(work, Work)  # noqa: S101 - who fills puts it there
     return work
 
 
@@ -166,6 +162,8 @@ def _within(context: Context, size: int, make: Callable[[], Any]) -> Any:
 @pass_context
 def _final(context: Context, value: Any) -> Any:
     """What is written out: scalars only, so that no address in memory ever stands in a message."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Undefined):
         return str(value)  # says what is not defined
     if not isinstance(value, _SCALARS):

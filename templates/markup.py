@@ -19,9 +19,19 @@ from templates.model import Template
 
 # No web fonts: a mail program that loads them tells somebody else who reads what and when.
 _OPTIONS = mrml.RenderOptions(disable_comments=True, fonts={})
+# Laying tables out could make much out of little: the reader gets rows, with two spaces between cells.
+_TABLES = (
+    (re.compile(r"<(/?)(?:table|thead|tbody|tfoot|tr|caption)(?=[\s/>])", re.IGNORECASE), r"<\1section"),
+    (re.compile(r"<t[dh](?=[\s/>])", re.IGNORECASE), "<span"),
+    (re.compile(r"</t[dh](?=[\s/>])", re.IGNORECASE), "\u00a0\u00a0</span"),
+)
+_READ_AT_MOST = 256 * 1024
 # MJML makes a ``div`` of each paragraph.
 _PARAGRAPH = HtmlElement(display=Display.block, margin_before=1, margin_after=1)
-_LAYOUT = ParserConfig(css={**CSS_PROFILES["relaxed"], "div": _PARAGRAPH}, display_links=True)
+_ROW = HtmlElement(display=Display.block)
+_LAYOUT = ParserConfig(
+    css={**CSS_PROFILES["relaxed"], "div": _PARAGRAPH, "section": _ROW}, display_links=True
+)
 _ROOT = re.compile(r"<mjml(?P<attributes>[^>]*)>")
 _LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<url>[^()\s]*)\)")
 _SPACES = re.compile(r"[ \t\u00a0\u200b\u200c]{2,}")
@@ -58,15 +68,21 @@ def compiled(mjml: str, language: str) -> str:
 def text_of(html: str) -> str:
     """The text of a filled HTML document, with each link's address behind its words.
 
-    Raises ValueError where the HTML is nested too deeply to be read.
+    Raises ValueError where the HTML is too long, or nested too deeply, to be read.
     """
+    if len(html) > _READ_AT_MOST:
+        raise ValueError(f"the HTML has more than {_READ_AT_MOST} characters: give the text beside it")
+    for tag, plain in _TABLES:
+        html = tag.sub(plain, html)
     try:
         laid_out = get_text(html, _LAYOUT)
     except RecursionError:
         raise ValueError("the HTML is nested too deeply") from None
-    # Tables lay mails out and are none to a reader: their empty columns go.
     lines = (_SPACES.sub("  ", line).strip() for line in laid_out.splitlines())
-    return _EMPTY_LINES.sub("\n\n", _LINK.sub(_with_address, "\n".join(lines))).strip()
+    text = _EMPTY_LINES.sub("\n\n", _LINK.sub(_with_address, "\n".join(lines))).strip()
+    if len(text) > _READ_AT_MOST:
+        raise ValueError(f"the text has more than {_READ_AT_MOST} characters")
+    return text
 
 
 def _with_address(link: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ from domain.events import Values
 from journeys.rulebook import canonical, digest
 from templates.images import pictures
 from templates.links import PREFERENCES, UNSUBSCRIBE, VIEW, links, personalised
+from templates.markup import text_of
 from templates.model import Content, Picture, Push, Template, decode_template
 from templates.render import Rendered, render, undeclared
 from tidings.documents import decode, read_document
@@ -82,6 +83,26 @@ def test_the_same_mail_has_the_same_digest_and_one_without_html_that_of_before()
     plain = mail(template(email="Hello"))
     before = {"channel": "email", "language": "en", "heading": "Hello Jana", "text": "Hello\n"}
     assert plain.sha256 == sha256(msgspec.json.encode(before)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<table><tr><td>" + "<br>x" * 20_000 + "</td><td>" + "y" * 100_000 + "</td></tr></table>",
+        "<table><tr><td>" * 15_000,
+        "<ul><li>" * 250 + "<br>x" * 40_000,
+        "<td>x" * 40_000,
+    ],
+)
+def test_no_layout_makes_a_text_that_is_longer_than_its_html(html: str) -> None:
+    assert len(text_of(html)) <= len(html)
+
+
+def test_html_that_is_too_long_to_be_read_wants_its_text_beside_it() -> None:
+    html = "<p>{{ given_name }}</p>" + "x" * 260_000
+    with pytest.raises(InputRefused, match=r"template\.fails"):
+        mail(template(html=html + "y" * 5_000))
+    assert mail(template(html=html[:250_000], email="short")).text == "short\n"
 
 
 def test_a_template_without_the_new_fields_keeps_its_bytes() -> None:
@@ -183,8 +204,8 @@ def test_pictures_are_those_that_the_html_shows_once_each() -> None:
 SAID = {
     "birthday-greeting": "83627af66f06cc59",
     "onboarding-welcome": "c0987a6dce511ff1",
-    "tier-course": "cc0b2250b90073a3",
-    "win-back-offer": "33dc576be8529aae",
+    "tier-course": "59506dd2c795769a",
+    "win-back-offer": "5480aa3a05a48d78",
 }
 
 

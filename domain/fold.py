@@ -15,13 +15,14 @@ from domain.customer import Customer
 from domain.events import Event, type_of
 from domain.fold_decisions import OF_DECISIONS
 from domain.fold_facts import OF_FACTS
+from domain.fold_messages import OF_MESSAGES
 from domain.goal import still_open
 from domain.tally import one_more
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
 FOLD = 3
-_FOLDS = OF_DECISIONS | OF_FACTS
+_FOLDS = OF_DECISIONS | OF_MESSAGES | OF_FACTS
 
 
 def evolve(customer: Customer, event: Event) -> Customer:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from datetime import UTC
 from email.header import Header
 from email.message import Message
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
 from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, Rejected, Unknown
+from channels.mime import Composer, Sender
 from channels.provider import Callback, Receipt
 from domain.errors import InputRefused, StoreUnusable
 
@@ -89,6 +91,8 @@ def answer(message: Outgoing) -> Accepted | Rejected | Unknown:
 
 def _email(message: Outgoing) -> bytes:
     """The mail with its own id as Message-ID, and its text readable as it lies in the folder."""
+    if message.html and (envelope := _composer().envelope(message)) is not None:
+        return envelope.content
     mail = Message()
     mail["MIME-Version"] = "1.0"
     mail["Content-Type"] = 'text/plain; charset="utf-8"'
@@ -100,6 +104,12 @@ def _email(message: Outgoing) -> bytes:
     mail["Message-ID"] = f"<{message.id}@bank.example>"
     mail["Content-Language"] = message.language
     return mail.as_bytes() + message.text.encode()
+
+
+@cache
+def _composer() -> Composer:
+    name, address = parseaddr(SENDER)
+    return Composer(Sender(address=address, names={"en": name}), domain=address.rpartition("@")[2])
 
 
 def _header(text: str) -> str:

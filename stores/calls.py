@@ -22,6 +22,10 @@ UPDATE calls SET due_at = :held WHERE partition {among partitions} AND due_at <=
 _SELECT_SUBJECTS = (
     "SELECT stream, subject FROM streams WHERE partition = :partition AND stream {among streams}"
 )
+_SELECT_CUSTOMER = """
+SELECT s.subject FROM calls c JOIN streams s ON s.partition = c.partition AND s.stream = c.stream
+WHERE c.partition {among partitions} AND c.call = :call
+"""
 
 
 class Call(Struct, frozen=True):
@@ -79,6 +83,12 @@ class Calls:
             )
             for partition, call, stream, endpoint, body, tries, made_at, expires_at in found
         ]
+
+    def customer_of(self, call: str) -> str | None:
+        """For whom this call is, as long as its answer is waited for; None for any other."""
+        with reading(self._engine) as connection:
+            wanted = {"partitions": self._partitions, "call": call}
+            return run(connection, _SELECT_CUSTOMER, **wanted).scalar_one_or_none()
 
     def put_off(self, waiting: Sequence[tuple[Call, datetime]]) -> None:
         """Make these calls again at their instants (aware UTC)."""

@@ -1,6 +1,6 @@
 """Builds everything, in reading order; the only caller of adapters' constructors."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Tidings(Struct, frozen=True):
     settings: Settings
     engine: Engine
     channels: Mapping[ChannelName, Channel]
+    endpoints: frozenset[str] = frozenset()
 
     @property
     def history(self) -> StoredHistory:
@@ -87,6 +88,7 @@ class Tidings(Struct, frozen=True):
             tally,
             batch,
             room or Room(self.settings.customers_in_memory),
+            endpoints=self.endpoints,
         )
 
 
@@ -94,14 +96,17 @@ def bootstrap(
     settings: Settings,
     *,
     channels: Mapping[ChannelName, Channel] | None = None,
+    endpoints: Collection[str] = (),
     read_only: bool = False,
 ) -> Tidings:
     """Open the store that the settings name. Raises StoreUnusable; channels default to the sandbox.
 
+    ``endpoints`` are those that journeys' webhooks may call; calls of others are recorded and never leave.
     With ``read_only`` nothing can be written to an SQLite file through it.
     """
     sandbox = Sandbox(settings.outbox)
-    return Tidings(settings, open_store(settings.store, read_only=read_only), channels or everywhere(sandbox))
+    engine = open_store(settings.store, read_only=read_only)
+    return Tidings(settings, engine, channels or everywhere(sandbox), frozenset(endpoints))
 
 
 def initialise(

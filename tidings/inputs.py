@@ -75,5 +75,5 @@ def take(before: Customer, given: Input, *, clock_at: datetime, rules: Rules, te
         customer = evolve(customer, word)
         events.append(word)
         if rendered is not None:
-            leaving.append(sending.outgoing(customer, message, rendered))
+            leaving.append(sending.outgoing(customer, message, rendered, rules=rules, templates=templates))
     return Taken(customer, events, leaving)

@@ -16,7 +16,7 @@ from time import monotonic
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from channels.base import Channel
+from channels.base import Channel, Outgoing
 from domain.catalogue import ChannelName
 from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
@@ -166,13 +166,13 @@ class _Passage:
         self._held = self._memory.fetch({stream for _, stream, _ in lost})
         # Answers are taken in the order of the intents, as they would have been without the crash.
         lost.sort(key=lambda item: (item[1], self._held[item[1]].customer.messages[item[0]].sending_version))
-        templates = self._worker.templates
         self._answers = self._leaving.settle(
-            [
-                (stream, sending.again(self._held[stream].customer, name, templates), begun)
-                for name, stream, begun in lost
-            ]
+            [(stream, self._again(self._held[stream], name), begun) for name, stream, begun in lost]
         )
+
+    def _again(self, held: Held, message: str) -> Outgoing:
+        rules, templates = self._worker.rules, self._worker.templates
+        return sending.again(held.customer, message, rules=rules, templates=templates)
 
     def step(self, *, only_answers: bool) -> bool:
         """One micro-batch and a slice of the sweep; False when nothing is due any more.

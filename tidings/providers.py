@@ -5,6 +5,7 @@ It holds no secrets, only where they lie. Everything that is wrong with it is to
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Annotated
 
 import msgspec
@@ -12,13 +13,17 @@ from msgspec import Meta, Struct
 
 from channels.base import Channel, everywhere
 from channels.breaker import Guarded
+from channels.http_sms import HttpSms, HttpSmsSettings
 from channels.pacing import Paced
 from channels.provider import Pace, Provider, ProviderSettings
+from channels.push import Push, PushSettings
 from channels.route import Route
 from channels.sandbox import Sandbox
 from channels.secret import Secret
 from channels.smtp import Smtp, SmtpSettings
 from channels.twilio_sms import Twilio, TwilioSettings
+from channels.webhook import EndpointSettings, Webhooks
+from channels.wechat import WeChat, WeChatSettings
 from domain.catalogue import ChannelName
 from domain.errors import InputRefused
 from tidings.bootstrap import Tidings, bootstrap
@@ -26,15 +31,20 @@ from tidings.links import LinkKeys, Links
 from tidings.personalising import Personal
 from tidings.settings import Settings
 
+_HERE = "http://localhost:8080"
+
 
 class SandboxSettings(ProviderSettings, tag="sandbox", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The folder that messages are written to and never leave."""
 
 
-Kinds = SmtpSettings | TwilioSettings | SandboxSettings
+Kinds = SmtpSettings | TwilioSettings | HttpSmsSettings | PushSettings | WeChatSettings | SandboxSettings
 _CHANNELS: dict[type[ProviderSettings], tuple[ChannelName, ...]] = {
     SmtpSettings: ("email",),
     TwilioSettings: ("sms",),
+    HttpSmsSettings: ("sms",),
+    PushSettings: ("push",),
+    WeChatSettings: ("wechat",),
     SandboxSettings: ("email", "sms", "push", "inbox", "wechat"),
 }
 
@@ -42,17 +52,20 @@ _CHANNELS: dict[type[ProviderSettings], tuple[ChannelName, ...]] = {
 class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the file says. ``route`` lists providers by channel, in the order in which they are tried.
 
-    ``public_url`` is where customers and providers reach us. ``link_keys`` sign links, the first one new
-    ones; ``api_keys`` are asked of the bank's own programs. ``workers`` is how many worker processes share
-    each provider's pace. A channel without a route goes to the sandbox.
+    ``brand`` is the bank's name on its pages, ``public_url`` where customers and providers reach us.
+    ``link_keys`` sign links, the first one new ones; ``api_keys`` are asked of the bank's own programs.
+    ``workers`` is how many worker processes share each provider's pace. A channel without a route goes to
+    the sandbox.
     """
 
+    brand: str = "Your bank"
     public_url: str = ""
     link_keys: tuple[Secret, ...] = ()
     api_keys: tuple[Secret, ...] = ()
     workers: Annotated[int, Meta(ge=1, le=1000)] = 1
     route: dict[ChannelName, tuple[str, ...]] = {}
     provider: dict[str, Kinds] = {}
+    endpoint: dict[str, EndpointSettings] = {}
 
 
 class Ways(Struct, frozen=True):
@@ -60,7 +73,8 @@ class Ways(Struct, frozen=True):
 
     channels: Mapping[ChannelName, Channel]
     providers: Mapping[str, Provider]
-    links: Links | None
+    webhooks: Webhooks
+    links: Links
     api_keys: Sequence[str]
     file: ChannelsFile
 
@@ -88,19 +102,18 @@ def ways(file: ChannelsFile, *, outbox: Path) -> Ways:
         name: Guarded(Paced(adapter, _share(file.provider[name].pace, file.workers)))
         for name, adapter in adapters.items()
     }
-    links = None
-    if file.public_url and file.link_keys:
-        links = Links(file.public_url, LinkKeys([key.reveal() for key in file.link_keys]))
+    keys = [key.reveal() for key in file.link_keys] or [_passing()]
+    links = Links(file.public_url or _HERE, LinkKeys(keys))
     routes: dict[ChannelName, Channel] = {
         channel: Route([guarded[name] for name in names]) for channel, names in file.route.items()
     }
     channels = {
-        name: channel if links is None else Personal(channel, links)
-        for name, channel in (everywhere(Sandbox(outbox)) | routes).items()
+        name: Personal(channel, links) for name, channel in (everywhere(Sandbox(outbox)) | routes).items()
     }
     return Ways(
         channels=channels,
         providers=adapters,
+        webhooks=Webhooks(file.endpoint),
         links=links,
         api_keys=[key.reveal() for key in file.api_keys],
         file=file,
@@ -111,7 +124,12 @@ def opened(settings: Settings, path: Path | None) -> tuple[Tidings, Ways]:
     """The open store with the ways that a file names; without a file all messages go to the sandbox."""
     file = ChannelsFile() if path is None else read_channels(path)
     found = ways(file, outbox=settings.outbox)
-    return bootstrap(settings, channels=found.channels), found
+    return bootstrap(settings, channels=found.channels, endpoints=file.endpoint), found
+
+
+def _passing() -> str:
+    """A key of this process alone: whoever has no settings sends nothing whose links must last."""
+    return token_urlsafe(48)
 
 
 def _problems(file: ChannelsFile) -> Iterator[str]:
@@ -142,6 +160,12 @@ def _adapter(name: str, settings: ProviderSettings, outbox: Path) -> Provider:
             return Smtp(name, settings)
         case TwilioSettings():
             return Twilio(name, settings)
+        case HttpSmsSettings():
+            return HttpSms(name, settings)
+        case PushSettings():
+            return Push(name, settings)
+        case WeChatSettings():
+            return WeChat(name, settings)
         case _:
             return Sandbox(outbox, name=name)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec import UNSET
 
-from channels.base import Accepted, Answer, Channel, Outcome, Outgoing, Rejected, Retry, Unknown
+from channels.base import Accepted, Answer, Channel, Image, Outcome, Outgoing, Rejected, Retry, Unknown
 from domain.catalogue import ChannelName, Purpose
 from domain.customer import Customer
 from domain.errors import InputRefused, StoreCorrupt
@@ -27,10 +27,11 @@ from domain.events import (
     Values,
 )
 from domain.events import Outcome as OutcomeEvent
-from domain.judgement import Deferred, Forbidden
+from domain.judgement import Deferred, Forbidden, valid_until
 from journeys.engine import hand_over as judged
 from journeys.rulebook import Rules
 from scheduler.backoff import delay
+from templates.images import pictures
 from templates.missing import Held, Skipped
 from templates.model import Template
 from templates.render import Rendered, render
@@ -85,9 +86,13 @@ def prepare(
     return sending, rendered
 
 
-def outgoing(customer: Customer, message: str, rendered: Rendered) -> Outgoing:
+def outgoing(
+    customer: Customer, message: str, rendered: Rendered, *, rules: Rules, templates: Templates
+) -> Outgoing:
     """A message whose intent is recorded, as its channel takes it."""
     state = customer.messages[message]
+    request = state.request
+    template = templates[request.template, request.template_version]
     assert state.sending is not None  # noqa: S101 - the intent is folded in before anything leaves
     return Outgoing(
         id=message,
@@ -97,16 +102,18 @@ def outgoing(customer: Customer, message: str, rendered: Rendered) -> Outgoing:
         heading=rendered.heading,
         text=rendered.text,
         html=rendered.html,
-        purpose=state.request.purpose,
+        images=tuple(Image(p.name, p.media_type, p.data) for p in pictures(template, rendered.html)),
+        purpose=request.purpose,
         at=state.sending_at or customer.clock_at,
-        topic=state.request.topic,
+        expires_at=valid_until(rules.policy, state),
+        topic=request.topic,
         customer=customer.subject,
         refused_by=state.refused_by,
         in_doubt=state.in_doubt,
     )
 
 
-def again(customer: Customer, message: str, templates: Templates) -> Outgoing:
+def again(customer: Customer, message: str, *, rules: Rules, templates: Templates) -> Outgoing:
     """The very message whose intent was recorded before a crash, rendered again.
 
     Raises StoreCorrupt where the words would not be those that were recorded.
@@ -116,7 +123,7 @@ def again(customer: Customer, message: str, templates: Templates) -> Outgoing:
     rendered = _render(customer, state.request, state.sending.channel, state.sending.language, templates)
     if isinstance(rendered, Held | Skipped) or rendered.sha256 != state.sending.content_sha256:
         raise StoreCorrupt("store.content_differs", message=message)
-    return outgoing(customer, message, rendered)
+    return outgoing(customer, message, rendered, rules=rules, templates=templates)
 
 
 def urgency(message: Outgoing) -> int:

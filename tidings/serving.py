@@ -7,19 +7,25 @@ evening was missed. It can be killed at any moment: the next one goes on where t
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
-from threading import Event
+from datetime import datetime, timedelta
+from threading import Event, Thread
 
 from domain.errors import InputRefused, LeaseLost, StoreUnusable
+from scheduler.sweeps import Sweep, Sweeps
+from stores.calls import Calls
 from stores.due import due_partitions, rulebook_in_force
 from tidings import sending
 from tidings.bootstrap import Tidings
+from tidings.calling import Courier
 from tidings.process import Tally, Worker
+from tidings.providers import Ways
 
 log = logging.getLogger("tidings.worker")
 # How soon an idle worker looks again, and how long it rests when its store cannot be used.
 LOOK_SECONDS = 0.2
 _REST_SECONDS = 5.0
+_CALLS_EVERY = timedelta(seconds=1)
+_LEDGER_EVERY = timedelta(seconds=10)
 
 
 class Serving:
@@ -79,3 +85,30 @@ class Serving:
         if self._worker is None or self._worker.rulebook_number != number:
             self._worker = self._tidings.worker(self.tally)
         return self._worker
+
+
+class Working:
+    """A worker on a thread of its own, as long as the context lasts; what is under way is finished."""
+
+    def __init__(self, tidings: Tidings, *, clock: Callable[[], datetime], stop: Event) -> None:
+        self._stop = stop
+        self._thread = Thread(target=Serving(tidings, clock=clock).work, args=(stop,), name="worker")
+
+    def __enter__(self) -> "Working":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:
+    """What recurs while a process serves: calls that are due, and the ledger."""
+    courier = Courier(Calls(tidings.engine), tidings.inbox, ways.webhooks, clock=clock)
+    return Sweeps(
+        [
+            Sweep("calls", _CALLS_EVERY, courier.deliver),
+            Sweep("ledger", _LEDGER_EVERY, tidings.ledger.catch_up),
+        ]
+    )

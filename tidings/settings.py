@@ -18,7 +18,8 @@ class Settings:
     """``store`` is a database URL, ``outbox`` the sandbox's folder, ``language`` that of all output.
 
     ``customers_in_memory`` is the most that one worker keeps; each takes some 3 KiB. No further
-    facts are taken in once ``waiting_limit`` wait to be decided on.
+    facts are taken in once ``waiting_limit`` wait to be decided on. ``channels`` is the settings file of
+    providers, for the commands that really send.
     """
 
     store: str = DEFAULT_STORE
@@ -26,6 +27,12 @@ class Settings:
     language: str = LANGUAGES[0]
     customers_in_memory: int = DEFAULT_CUSTOMERS_IN_MEMORY
     waiting_limit: int = DEFAULT_WAITING_LIMIT
+    channels: Path | None = None
+
+    @property
+    def shown_store(self) -> str:
+        """The store's address without a password."""
+        return self.store if "@" not in self.store else "…@" + self.store.rpartition("@")[2]
 
     @classmethod
     def read(
@@ -33,8 +40,8 @@ class Settings:
     ) -> "Settings":
         """Given values first, then TIDINGS_STORE, TIDINGS_OUTBOX and TIDINGS_LANG, then the defaults.
 
-        TIDINGS_CUSTOMERS_IN_MEMORY and TIDINGS_WAITING_LIMIT are read from the environment alone. Raises
-        InputRefused where one is no whole number from 1 on.
+        TIDINGS_CUSTOMERS_IN_MEMORY, TIDINGS_WAITING_LIMIT and TIDINGS_CHANNELS are read from the environment
+        alone. Raises InputRefused where one of the former is no whole number from 1 on.
         """
         return cls(
             store=store or environment.get("TIDINGS_STORE") or DEFAULT_STORE,
@@ -44,6 +51,7 @@ class Settings:
                 environment, "TIDINGS_CUSTOMERS_IN_MEMORY", default=DEFAULT_CUSTOMERS_IN_MEMORY
             ),
             waiting_limit=_count(environment, "TIDINGS_WAITING_LIMIT", default=DEFAULT_WAITING_LIMIT),
+            channels=Path(found) if (found := environment.get("TIDINGS_CHANNELS")) else None,
         )
 
 

@@ -7,18 +7,13 @@ from msgspec import Struct
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 
+from channels.segments import segments as counted
 from domain.catalogue import ChannelName
 from journeys.definition import Journey, Send
 from templates.lint import Finding, Severity, errors, lint
 from templates.model import Template
 from tidings.documents import Document, Fault, decode
 from tidings.wording import LANGUAGES
-
-_GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_EXTENDED = frozenset("\f^{}\\[~]|€")
 
 
 class Linted(Struct, frozen=True):
@@ -69,15 +64,8 @@ def sent_by(template: str, journeys: Iterable[Journey]) -> Collection[ChannelNam
 
 
 def segments(text: str) -> int:
-    """Into how many segments a text message is cut.
-
-    Source: 3GPP TS 23.038 section 6.2.1, TS 23.040 section 9.2.3.24.1.
-    """
-    if (_GSM | _GSM_EXTENDED).issuperset(text):
-        units, alone, each = sum(1 + (sign in _GSM_EXTENDED) for sign in text), 160, 153
-    else:
-        units, alone, each = len(text.encode("utf-16-le")) // 2, 70, 67
-    return 1 if units <= alone else -(-units // each)
+    """Into how many segments a text message is cut."""
+    return counted(text).segments
 
 
 def _linted(finding: Finding, document: Document | None) -> Linted:

@@ -19,6 +19,8 @@ COMMANDS = {
     "import": "importing",
     "broadcast": "broadcast",
     "run": "running",
+    "serve": "serve",
+    "worker": "worker",
     "journeys": "journeys",
     "segments": "segments",
     "templates": "templates",

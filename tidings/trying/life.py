@@ -38,7 +38,8 @@ class Life:
         """Answers to what was handed over and has none yet: they belong before everything else."""
         owed = [state for state in self.customer.messages.values() if state.sending is not None]
         for state in sorted(owed, key=lambda state: state.sending_version):
-            message = sending.again(self.customer, state.request.message, self._templates)
+            name, rules = state.request.message, self._rules
+            message = sending.again(self.customer, name, rules=rules, templates=self._templates)
             self._take(answered(self.customer, message, answer(message), at=message.at))
 
     def adopt(self) -> None:

@@ -80,6 +80,13 @@ class Inbox:
             )
             return int(connection.execute(query).scalar_one())
 
+    def knows(self, source: str, id: str) -> bool:  # noqa: A002 - CloudEvents' own word
+        """Whether a fact of this identity was ever taken."""
+        partition, key = identified(source, id, partitions=self._partitions)
+        query = select(fact_keys.c.key).where(fact_keys.c.partition == partition, fact_keys.c.key == key)
+        with reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
     def take(self, items: Sequence[Item], *, origin: str, at: int) -> Taken:
         """Keep new facts of known customers; put the rest, and former refusals, among the dead letters.
 
@@ -166,11 +173,7 @@ class _Chunk:
             )
 
     def _key(self, envelope: Envelope) -> tuple[int, bytes]:
-        identity = f"{envelope.fact.source}\x00{envelope.fact.id}"
-        return (
-            partition_of(identity, partitions=self._partitions),
-            sha256(identity.encode()).digest()[:_KEY_BYTES],
-        )
+        return identified(envelope.fact.source, envelope.fact.id, partitions=self._partitions)
 
     def _known_keys(self, keys: Sequence[tuple[int, bytes]]) -> dict[tuple[int, bytes], bytes]:
         by_partition: dict[int, list[bytes]] = {}
@@ -236,6 +239,12 @@ class _Chunk:
             "kind": item.envelope.kind,
         }
         self.refused.append(Refusal(item.place, code, values, item.raw))
+
+
+def identified(source: str, id: str, *, partitions: int) -> tuple[int, bytes]:  # noqa: A002 - as above
+    """Where the identity of a fact is kept, and under which key."""
+    identity = f"{source}\x00{id}"
+    return partition_of(identity, partitions=partitions), sha256(identity.encode()).digest()[:_KEY_BYTES]
 
 
 def _digest(envelope: Envelope, body: bytes) -> bytes:

@@ -35,7 +35,13 @@ _CUSTOMER_KEY = ("partition", "stream")
 
 
 class LedgerEntry(Struct, frozen=True):
-    """One message of the ledger. Instants are microseconds since 1970, or None."""
+    """One message of the ledger. Instants are microseconds since 1970, or None.
+
+    ``status`` is how far its sending came, ``delivery`` beside it what came back: delivered, undelivered,
+    bounced, complained, or "". ``tries`` counts how often it was handed over, the last time at ``handed_at``;
+    ``in_doubt`` says that a provider may have it and nobody knows. ``delivered_at``, ``opened_at`` and
+    ``clicked_at`` are when it first was.
+    """
 
     id: str
     customer: str
@@ -49,6 +55,14 @@ class LedgerEntry(Struct, frozen=True):
     reason: str | None
     requested_at: int
     sent_at: int | None
+    provider: str
+    tries: int
+    in_doubt: bool
+    delivery: str
+    handed_at: int | None
+    delivered_at: int | None
+    opened_at: int | None
+    clicked_at: int | None
 
 
 class TaskEntry(Struct, frozen=True):
@@ -126,9 +140,15 @@ class Ledger:
             yield upto - first
 
     def messages(
-        self, *, customer: str | None = None, journey: str | None = None, status: str | None = None
+        self,
+        *,
+        customer: str | None = None,
+        journey: str | None = None,
+        status: str | None = None,
+        id: str | None = None,  # noqa: A002 - the column's name
+        in_doubt: bool = False,
     ) -> list[LedgerEntry]:
-        """The messages that fit, by time of request, then customer and id."""
+        """The messages that fit, by time of request, then customer and id; or those in doubt only."""
         self.catch_up()
         columns = [messages.c[name] if name != "customer" else streams.c.subject for name in _fields()]
         query = (
@@ -143,9 +163,15 @@ class Ledger:
             query = query.where(messages.c.journey == journey)
         if status is not None:
             query = query.where(messages.c.status == status)
+        if id is not None:
+            query = query.where(messages.c.id == id)
+        if in_doubt:
+            query = query.where(messages.c.in_doubt > 0)
         with reading(self._engine) as connection:
             entries = [LedgerEntry(*row) for row in connection.execute(query)]
-        return [replace(entry, reason=entry.reason or None) for entry in entries]
+        return [
+            replace(entry, reason=entry.reason or None, in_doubt=bool(entry.in_doubt)) for entry in entries
+        ]
 
     def tasks(self) -> list[TaskEntry]:
         """All tasks, by time of creation, then customer and id."""

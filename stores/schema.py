@@ -37,8 +37,12 @@ def _number(name: str, *, default: int | None = None) -> Column[object]:
     return Column(name, BigInteger, nullable=False, server_default=server_default)
 
 
-def _text(name: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, Text, nullable=nullable)
+def _text(name: str, *, nullable: bool = False, default: str | None = None) -> Column[object]:
+    return Column(name, Text, nullable=nullable, server_default=default)
+
+
+def _instant(name: str) -> Column[object]:
+    return Column(name, BigInteger, nullable=True)
 
 
 def _bytes(name: str) -> Column[object]:
@@ -171,8 +175,18 @@ messages = _table(
     _text("status"),
     _text("reason", nullable=True),
     _number("requested_at"),
-    Column("sent_at", BigInteger, nullable=True),
+    _instant("sent_at"),
+    _text("provider", default=""),
+    _number("tries", default=0),
+    _number("in_doubt", default=0),
+    _text("delivery", default=""),
+    _instant("handed_at"),
+    _instant("delivered_at"),
+    _instant("opened_at"),
+    _instant("clicked_at"),
     Index("messages_by_customer", "partition", "stream"),
+    # Whoever guards journeys counts what came back of the last hours' messages, every minute.
+    Index("messages_by_handing_over", "partition", "handed_at", "journey", "delivery"),
 )
 tasks = _table(
     "tasks",
@@ -227,6 +241,37 @@ enrolments = _table(
     _text("held"),
     _text("sent"),
     _number("since"),
+)
+# Who has which address, and what was said for it by whoever has it: by digests, never by the address.
+contacts = _table(
+    "contacts",
+    _key("partition", Integer),
+    _key("channel", Text),
+    _key("digest", LargeBinary),
+    _key("stream"),
+    Index("contacts_by_customer", "partition", "stream"),
+)
+address_words = _table(
+    "address_words",
+    _key("partition", Integer),
+    _key("channel", Text),
+    _key("digest", LargeBinary),
+    _number("said_at"),
+    _number("granted"),
+)
+# What is shown to customers in the app: the only copy of the words, so it is no projection.
+mailbox = _table(
+    "mailbox",
+    _key("partition", Integer),
+    _key("message", Text),
+    _number("stream"),
+    _text("title"),
+    _text("body"),
+    _text("language"),
+    _number("sent_at"),
+    _instant("expires_at"),
+    _instant("read_at"),
+    Index("mailbox_by_customer", "partition", "stream", "sent_at"),
 )
 # Who customers are, for audiences: ``stores/profiles.py`` says what each column holds.
 profiles = _table(

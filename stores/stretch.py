@@ -1,5 +1,7 @@
 """What the events of a stretch say to the projections: gathered by reading, taken in by writing."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
@@ -11,20 +13,14 @@ from domain.events import (
     EnrolmentHeldOut,
     EnrolmentStarted,
     GoalReached,
-    MessageAccepted,
-    MessageDeferred,
-    MessageRejected,
     MessageRequested,
-    MessageSending,
-    MessageSuppressed,
-    MessageUnknown,
     SegmentEntered,
     SegmentLeft,
     SplitTaken,
     TaskCreated,
     TaskEscalated,
-    status_of,
 )
+from stores.deliveries import CHANGING, NOTHING_YET, known, message_of, tell
 from stores.dialect import keep, rows, update
 from stores.enrolments import Whereabouts
 from stores.experiments import Noted
@@ -35,14 +31,14 @@ from stores.schema import (
 )
 
 _SELECT = """
-SELECT stream, kind, recorded_at, body FROM events
+SELECT stream, kind, occurred_at, recorded_at, body FROM events
 WHERE partition = :partition AND seq > :after AND seq <= :upto
 AND (kind LIKE 'message.%' OR kind LIKE 'enrolment.%' OR kind IN ('task.created/1', 'task.escalated/1',
-    'task.done/1', 'split.taken/1', 'goal.reached/1', 'segment.entered/1', 'segment.left/1'))
+    'task.done/1', 'contact.bounced/1', 'contact.complained/1', 'split.taken/1', 'goal.reached/1',
+    'segment.entered/1', 'segment.left/1'))
 ORDER BY seq
 """
 _TASK_CHANGED = ("role", "status", "done_at")
-_CHANGED = ("channel", "status", "reason", "sent_at")
 
 
 class Stretch(Struct):
@@ -59,7 +55,7 @@ class Stretch(Struct):
     def take_in(self, connection: Connection) -> None:
         keep(connection, messages, self.messages)
         keep(connection, tasks, self.tasks)
-        update(connection, messages, _CHANGED, self.changes)
+        update(connection, messages, CHANGING, self.changes)
         update(connection, tasks, _TASK_CHANGED, self.task_changes)
         self.noted.take_in(connection)
         self.members.take_in(connection)
@@ -69,10 +65,12 @@ class Stretch(Struct):
 def gathered(connection: Connection, partition: int, after: int, upto: int) -> Stretch:
     """What the partition's events after one sequence number, up to another, say."""
     requested: dict[str, dict[str, object]] = {}
-    changed: dict[str, dict[str, object]] = {}
+    # What is said of messages that were asked for before: stream, kind, both instants and the event.
+    later: list[tuple[int, str, int, int, Body]] = []
     turned: dict[str, tuple[object, ...]] = {}
     stretch = Stretch(members=Memberships(partition), whereabouts=Whereabouts(partition))
-    for stream, kind, at, stored in rows(connection, _SELECT, partition=partition, after=after, upto=upto):
+    found = rows(connection, _SELECT, partition=partition, after=after, upto=upto)
+    for stream, kind, happened_at, at, stored in found:
         body = decode_body(kind, stored)
         stretch.whereabouts.hear(stream, at, body)
         match body:
@@ -93,15 +91,31 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
             case _ if kind.startswith("enrolment."):
                 pass
             case _:
-                message = str(getattr(body, "message", ""))
-                entry = requested.get(message) or changed.setdefault(message, {})
-                entry.update(_change(kind, at, body))
+                entry = requested.get(message_of(body) or "")
+                if entry is None:
+                    later.append((stream, kind, happened_at, at, body))
+                elif entry["stream"] == stream:
+                    tell(entry, kind, at=at, happened_at=happened_at, body=body)
     stretch.messages = [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
     stretch.task_changes = [(partition, task, *change) for task, change in turned.items()]
-    stretch.changes = [
-        (partition, message, *(entry.get(name) for name in _CHANGED)) for message, entry in changed.items()
-    ]
+    stretch.changes = _changes(connection, partition, later)
     return stretch
+
+
+def _changes(
+    connection: Connection, partition: int, later: Sequence[tuple[int, str, int, int, Body]]
+) -> list[tuple[object, ...]]:
+    """The entries of messages that were asked for before, as these events leave them.
+
+    Whoever takes them in makes sure that nobody else has changed them meanwhile.
+    """
+    entries = known(connection, partition, {id_ for *_, body in later if (id_ := message_of(body))})
+    for stream, kind, happened_at, at, body in later:
+        entry = entries.get(message_of(body) or "")
+        # A fact about somebody else's message says nothing.
+        if entry is not None and entry["stream"] == stream:
+            tell(entry, kind, at=at, happened_at=happened_at, body=body)
+    return [(partition, id_, *(entry[name] for name in CHANGING)) for id_, entry in entries.items()]
 
 
 def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> dict[str, object]:
@@ -113,13 +127,10 @@ def _requested(partition: int, stream: int, at: int, body: MessageRequested) -> 
         "journey": body.journey,
         "version": body.version,
         "step": body.step,
-        "channel": None,
         "template": body.template,
         "purpose": body.purpose,
-        "status": "requested",
-        "reason": None,
         "requested_at": at,
-        "sent_at": None,
+        **NOTHING_YET,
     }
 
 
@@ -137,23 +148,3 @@ def _created(partition: int, stream: int, at: int, body: TaskCreated) -> tuple[o
         to_micros(body.due_at),
         None,
     )
-
-
-def _change(kind: str, at: int, body: Body) -> dict[str, object]:
-    """What an event of a message's life says about it; what it does not speak of stays."""
-    told: dict[str, object] = {"status": status_of(kind)}
-    match body:
-        case MessageSending():
-            # What it was put off for is no reason any more; None would leave it as it is.
-            told |= {"channel": body.channel, "reason": ""}
-        case MessageDeferred():
-            told |= {"channel": body.channel, "reason": body.rule}
-        case MessageSuppressed():
-            told |= {"channel": body.channel, "reason": body.rule}
-        case MessageAccepted():
-            told["sent_at"] = at
-        case MessageRejected() | MessageUnknown():
-            told["reason"] = body.reason
-        case _:
-            pass
-    return told

@@ -97,6 +97,14 @@ class TestTheMainPath:
             "reason": None,
             "requested_at": "2026-05-03T07:00:00Z",
             "sent_at": "2026-05-03T07:00:00Z",
+            "provider": "",
+            "tries": 1,
+            "in_doubt": False,
+            "delivery": "",
+            "handed_at": message["sent_at"],
+            "delivered_at": None,
+            "opened_at": None,
+            "clicked_at": None,
         }
         mail = (folder / "outbox/email/2026-05-03" / f"{message['id']}.eml").read_text()
         assert f"Message-ID: <{message['id']}@bank.example>" in mail

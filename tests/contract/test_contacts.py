@@ -1,0 +1,178 @@
+"""Who has an address now, whatever happened before, on both databases and at any time of asking."""
+
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain import catalogue as facts
+from domain.catalogue import ChannelName, Envelope
+from stores.addresses import digest_of, normalised
+from stores.contacts import Contacts
+from stores.database import create_store, open_store
+from support.bank import Bank
+from support.facts import at, erased, registered
+from support.postgres import fresh_database
+from support.scenario import envelope
+
+NEW_YEAR = at("2026-01-01 12:00")
+_ids = count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
+    return Bank(tmp_path, partitions=3, url=fresh_database() if request.param == "postgresql" else None)
+
+
+def fact(kind: Any, **given: object) -> Any:
+    return kind(source="/test", id=f"contact-{next(_ids)}", **given)
+
+
+def person(name: str, **given: object) -> Envelope:
+    return envelope(name, NEW_YEAR, registered(**{"email": None, "phone": None, "device": None, **given}))
+
+
+def happened(bank: Bank, *told: Envelope) -> None:
+    assert bank.take(list(told)).refused == []
+    bank.run(max(envelope.occurred_at for envelope in told))
+
+
+def holders(bank: Bank, channel: ChannelName, address: str) -> list[str]:
+    engine = open_store(bank.settings.store)
+    try:
+        return Contacts(engine).holders(channel, address)
+    finally:
+        engine.dispose()
+
+
+def test_addresses_are_compared_as_people_mean_them() -> None:
+    assert normalised("email", " Jana@Example.COM ") == "jana@example.com"
+    assert normalised("sms", "+420 (601) 000-001") == "+420601000001"
+    assert digest_of("email", "a@b") != digest_of("sms", "a@b")
+    assert len(digest_of("email", "a@b")) == 16
+
+
+def test_all_who_have_it_are_found_however_it_is_written(bank: Bank) -> None:
+    happened(
+        bank,
+        person("c-1", phone="+420 601 000 001"),
+        person("c-2", phone="+420601000001", email="Jana@example.com"),
+        person("c-3", phone="+420601000002"),
+    )
+    assert holders(bank, "sms", "+420-601-000-001") == ["c-1", "c-2"]
+    assert holders(bank, "email", "jana@EXAMPLE.com") == ["c-2"]
+    assert holders(bank, "email", "+420601000001") == []
+
+
+def test_who_had_it_has_it_no_more(bank: Bank) -> None:
+    happened(bank, *(person(f"c-{n}", phone="+420601000001", email="one@example.com") for n in range(1, 6)))
+    assert len(holders(bank, "sms", "+420601000001")) == 5
+    day = NEW_YEAR + timedelta(days=1)
+    happened(
+        bank,
+        envelope("c-1", day, fact(facts.CustomerChanged, phone="+420601000009")),
+        envelope("c-2", day, fact(facts.CustomerChanged, phone="")),
+        envelope("c-3", day, erased()),
+        envelope("c-4", day, fact(facts.CustomerChanged, email="four@example.com")),
+    )
+    assert holders(bank, "sms", "+420601000001") == ["c-4", "c-5"]
+    assert holders(bank, "sms", "+420601000009") == ["c-1"]
+    assert holders(bank, "email", "one@example.com") == ["c-1", "c-2", "c-5"]
+
+
+def test_devices_are_several_and_each_is_theirs_until_it_is_retired(bank: Bank) -> None:
+    day = NEW_YEAR + timedelta(days=1)
+    happened(
+        bank,
+        person("c-1", device="fcm:old"),
+        envelope("c-1", day, fact(facts.DeviceRegistered, device="fcm:one")),
+        envelope("c-1", day, fact(facts.DeviceRegistered, device="fcm:two")),
+    )
+    assert [holders(bank, "push", f"fcm:{name}") for name in ("one", "two")] == [["c-1"], ["c-1"]]
+    happened(bank, envelope("c-1", day, fact(facts.DeviceRetired, device="fcm:one")))
+    assert holders(bank, "push", "fcm:one") == []
+    assert holders(bank, "push", "FCM:two") == []
+    assert holders(bank, "push", "fcm:two") == ["c-1"]
+
+
+def test_no_address_stands_in_the_table(bank: Bank) -> None:
+    happened(bank, person("c-1", email="secret@example.com"))
+    assert holders(bank, "email", "secret@example.com") == ["c-1"]
+    (row,) = bank.sql("SELECT * FROM contacts")
+    assert "secret" not in repr([bytes(v) if isinstance(v, memoryview) else v for v in row])
+
+
+def test_it_is_made_from_states_where_the_first_events_lie_in_an_archive_only(bank: Bank) -> None:
+    happened(bank, person("c-1", phone="+420601000001"), person("c-2", phone="+420601000002"))
+    day = NEW_YEAR + timedelta(days=1)
+    happened(bank, envelope("c-1", day, fact(facts.CustomerChanged, phone="+420601000003")))
+    before = [holders(bank, "sms", f"+42060100000{n}") for n in (1, 2, 3)]
+    engine = open_store(bank.settings.store)
+    Contacts(engine).forget()
+    engine.dispose()
+    # As if so much had been removed: the events are there still, and are not what is looked at.
+    bank.sql("UPDATE partitions SET removed_seq = 1")
+    assert [holders(bank, "sms", f"+42060100000{n}") for n in (1, 2, 3)] == before == [[], ["c-2"], ["c-1"]]
+
+
+def test_a_store_of_the_version_before_is_brought_up(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    import stores.migrations
+    from stores.database import SCHEMA_VERSION, connect, reading, schema_version, writing
+
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = connect(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(stores.migrations.__file__ or "").parent))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    engine.dispose()
+    engine, made = create_store(url, customer_partitions=1)
+    with reading(engine) as connection:
+        assert (schema_version(connection), made) == (SCHEMA_VERSION, False)
+    engine.dispose()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["c-1", "c-2", "c-3"]),
+        st.sampled_from(["email", "phone", "gone", "ask"]),
+        st.sampled_from(["", "+1", "+2", "+3"]),
+    ),
+    max_size=15,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_it_says_what_the_states_say(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, str]]
+) -> None:
+    bank = Bank(tmp_path_factory.mktemp("contacts"), partitions=2)
+    happened(bank, *(person(name, phone="+1") for name in ("c-1", "c-2", "c-3")))
+    theirs: dict[str, dict[str, str]] = {name: {"phone": "+1"} for name in ("c-1", "c-2", "c-3")}
+    for number, (name, part, address) in enumerate(steps, start=1):
+        moment = NEW_YEAR + timedelta(days=number)
+        match part:
+            case "ask":
+                holders(bank, "sms", "+1")
+            case "gone":
+                theirs[name] = {"gone": "yes"}
+                happened(bank, envelope(name, moment, erased()))
+            case _:
+                if "gone" not in theirs[name]:
+                    theirs[name][part] = address
+                    happened(bank, envelope(name, moment, fact(facts.CustomerChanged, **{part: address})))
+    parts: tuple[tuple[ChannelName, str], ...] = (("sms", "phone"), ("email", "email"))
+    for channel, part in parts:
+        for address in ("+1", "+2", "+3"):
+            expected = sorted(name for name, has in theirs.items() if has.get(part) == address)
+            assert holders(bank, channel, address) == expected

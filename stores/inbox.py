@@ -19,10 +19,12 @@ from domain.errors import InputRefused
 from domain.ids import partition_of
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import insert, lock
+from stores.mailbox import erase
 from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
 
 _KEY_BYTES = 16
 _PARAMETERS = 5_000
+_LEAVING = ("customer.erased/1", "customer.merged/1")
 _TAKING_LOCK = 7_461_202
 
 
@@ -117,6 +119,7 @@ class _Chunk:
         self._new_keys: list[tuple[object, ...]] = []
         self._facts: list[tuple[object, ...]] = []
         self._grown: set[int] = set()
+        self._gone: dict[int, list[int]] = {}
         rows = connection.execute(
             select(
                 partitions.c.partition,
@@ -163,6 +166,8 @@ class _Chunk:
     def write(self) -> None:
         for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
             insert(self._connection, table, rows)
+        for partition, gone in sorted(self._gone.items()):
+            erase(self._connection, partition, gone)
         for partition in sorted(self._grown):
             self._connection.execute(
                 update(partitions)
@@ -217,6 +222,9 @@ class _Chunk:
         partition, stream = self._streams[envelope.subject]
         self._last_position[partition] += 1
         self._grown.add(partition)
+        if envelope.kind in _LEAVING:
+            # What lies in their mailbox is in no history: it goes at once, not when the fact is decided on.
+            self._gone.setdefault(partition, []).append(stream)
         self.accepted += 1
         self._facts.append(
             (

@@ -186,7 +186,7 @@ messages = _table(
     _instant("clicked_at"),
     Index("messages_by_customer", "partition", "stream"),
     # Whoever guards journeys counts what came back of the last hours' messages, every minute.
-    Index("messages_by_handing_over", "partition", "handed_at", "journey", "delivery"),
+    Index("messages_by_handing_over", "partition", "handed_at", "journey", "status", "delivery"),
 )
 tasks = _table(
     "tasks",

@@ -15,7 +15,9 @@ def upgrade() -> None:
         op.add_column("messages", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
     for name in ("handed_at", "delivered_at", "opened_at", "clicked_at"):
         op.add_column("messages", sa.Column(name, sa.BigInteger, nullable=True))
-    op.create_index("messages_by_handing_over", "messages", ["partition", "handed_at", "journey", "delivery"])
+    op.create_index(
+        "messages_by_handing_over", "messages", ["partition", "handed_at", "journey", "status", "delivery"]
+    )
     op.create_table(
         "contacts",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),

@@ -30,13 +30,14 @@ port = PORT
 tls = "none"
 sender = {address = "care@bank.example", names = {en = "Your bank"}}
 """
-TWILIO = """
+ACCOUNT = "AC00000000000000000000000000000001"
+TWILIO = f"""
 [route]
 sms = ["twilio"]
 [provider.twilio]
 kind = "twilio"
-account_sid = "AC00000000000000000000000000000001"
-auth_token = {env = "TEST_TOKEN"}
+account_sid = "{ACCOUNT}"
+auth_token = {{env = "TEST_TOKEN"}}
 sender = "+15005550006"
 callback_url = "http://127.0.0.1:1/callbacks/twilio"
 base_url = "http://127.0.0.1:PORT"
@@ -125,7 +126,8 @@ def test_mail(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_texts(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
-    with stand_in("support.twilio_server", "--taken", str(taken)) as port:
+    account = ("--account", ACCOUNT, "--token", "token")
+    with stand_in("support.twilio_server", "--taken", str(taken), *account) as port:
         campaign = fought(
             tmp_path,
             "sms",

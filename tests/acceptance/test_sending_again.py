@@ -92,7 +92,7 @@ class TestNotTaken:
     def test_the_reason_is_told_in_both_languages(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("care"), Retry("smtp 451", after=HOUR, provider="relay")).ask(MORNING)
         life.until(MORNING + HOUR / 2)
-        assert life.entry.status == "deferred"
+        assert life.entry.status == "postponed"
         assert life.entry.reason == "postponed"
         assert 'Rule "postponed"' in life.told_why()
         assert "smtp 451" in life.told_why()

@@ -7,7 +7,9 @@ from tidings.documents import shipped
 SHIPPED = shipped()
 
 
-def asks(purpose: Purpose, *channels: str, valid_hours: int | None = None) -> Journey:
+def asks(
+    purpose: Purpose, *channels: str, valid_hours: int | None = None, template: str = "birthday-greeting"
+) -> Journey:
     """A fact ``x.<purpose>/1`` asks for one message of this purpose."""
     return Journey(
         journey=purpose,
@@ -19,7 +21,7 @@ def asks(purpose: Purpose, *channels: str, valid_hours: int | None = None) -> Jo
         steps=(
             Send(
                 step="say",
-                template="birthday-greeting",
+                template=template,
                 channels=channels or ("email",),  # type: ignore[arg-type]
                 valid_hours=valid_hours,
                 next="end",

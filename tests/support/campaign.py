@@ -20,6 +20,7 @@ from support.bank import Bank
 from support.facts import at, granted, registered
 from support.scenario import envelope
 from support.served import Served
+from templates.model import Content, Push, Template, WeChat
 from tidings.documents import Documents
 
 MORNING = at("2026-01-05 10:00")
@@ -75,12 +76,10 @@ def fought(
     customer of a number.
     """
     purposes: tuple[Purpose, ...] = get_args(Purpose)
-    journeys = [asks(purpose, channel) for purpose in purposes]
-    bank = Bank(
-        folder,
-        partitions=4,
-        documents=Documents(journeys, SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars),
-    )
+    journeys = [asks(purpose, channel, template=f"say-{purpose}") for purpose in purposes]
+    templates = [said(purpose) for purpose in purposes]
+    documents = Documents(journeys, templates, SHIPPED.policy, SHIPPED.calendars)
+    bank = Bank(folder, partitions=4, documents=documents)
     told: list[Envelope] = []
     before = MORNING - timedelta(hours=1)
     for number in range(messages // len(purposes)):
@@ -103,6 +102,21 @@ def fought(
         served.end()
     assert bank.verify().findings == []
     return Campaign(bank.ledger(), Counter(taken()))
+
+
+def said(purpose: Purpose) -> Template:
+    """A template for messages of this purpose: providers that know words only can tell them apart."""
+    words = f"A message of the purpose {purpose}."
+    content = Content(
+        subject=words,
+        email=words,
+        sms=words,
+        push=Push(title=purpose, body=words),
+        wechat=WeChat(template_id="T-1", data={"first": words}),
+    )
+    return Template(
+        template=f"say-{purpose}", version=1, promotional=False, variables=(), languages={"en": content}
+    )
 
 
 def ended(bank: Bank) -> int:

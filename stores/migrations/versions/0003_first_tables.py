@@ -108,23 +108,8 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("message", sa.Text, primary_key=True, autoincrement=False, nullable=False),
         sa.Column("stream", sa.BigInteger, nullable=False),
-        sa.Column("begun", sa.SmallInteger, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_table(
-        "calls",
-        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
-        sa.Column("call", sa.Text, primary_key=True, autoincrement=False, nullable=False),
-        sa.Column("stream", sa.BigInteger, nullable=False),
-        sa.Column("endpoint", sa.Text, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("tries", sa.BigInteger, nullable=False),
-        sa.Column("made_at", sa.BigInteger, nullable=False),
-        sa.Column("due_at", sa.BigInteger, nullable=False),
-        sa.Column("expires_at", sa.BigInteger, nullable=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("calls_by_due_at", "calls", ["partition", "due_at"])
     op.create_table(
         "rulebooks",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),

@@ -50,6 +50,22 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("mailbox_by_customer", "mailbox", ["partition", "stream", "sent_at"])
+    # What an earlier version left without an answer may have been handed over.
+    op.add_column("outbox", sa.Column("begun", sa.SmallInteger, nullable=False, server_default="1"))
+    op.create_table(
+        "calls",
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("call", sa.Text, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("stream", sa.BigInteger, nullable=False),
+        sa.Column("endpoint", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("tries", sa.BigInteger, nullable=False),
+        sa.Column("made_at", sa.BigInteger, nullable=False),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("calls_by_due_at", "calls", ["partition", "due_at"])
     # The ledger is made again from the events, which tell more than its rows did; where the first of them
     # lie in an archive only, it stays as it is.
     for table in ("messages", "tasks", "segments", "passages", "ways", "enrolments"):

@@ -1,6 +1,7 @@
 """Callbacks over HTTP: who may call, how much may be sent, what is answered, and what is never told."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +19,12 @@ from support.service import (
     ScriptedProvider,
     Service,
     bank_with_message,
+    on_loopback,
     serving,
 )
 from tidings.api import ServiceSettings
 from tidings.api.callbacks import BODY_BYTES
+from tidings.wording import Wording
 
 KEY = {"authorization": f"Bearer {API_KEY}"}
 EVENT = (
@@ -50,7 +53,7 @@ def test_a_forged_callback_changes_nothing_and_is_noted(service: Service) -> Non
         "type": "about:blank",
         "title": "Forbidden",
         "status": 403,
-        "detail": "callback.forged",
+        "detail": Wording("en").tell("callback.forged"),
         "code": "callback.forged",
     }
     assert service.waiting() == []
@@ -116,6 +119,26 @@ def test_what_turns_out_too_large_is_refused_while_it_is_read(service: Service) 
     answer = service.client.post("/callbacks/post", content=endless())
     assert answer.status_code == 413
     assert service.dead_letters() == []
+
+
+def test_a_real_server_answers_before_a_body_without_end_has_ended(service: Service) -> None:
+    head = b"POST /callbacks/post HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    with on_loopback(service) as address, socket.create_connection(address, timeout=30) as caller:
+        caller.sendall(head + chunk * (BODY_BYTES // 65_536 + 1))
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_real_server_sends_no_page_after_a_head(service: Service) -> None:
+    path = service.path(service.links.preferences("c-1")).encode()
+    with on_loopback(service) as address, socket.create_connection(address, timeout=30) as caller:
+        caller.sendall(b"HEAD " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        told = b""
+        while part := caller.recv(65_536):
+            told += part
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "x", "１"])

@@ -1,12 +1,15 @@
 """The HTTP service around a bank on SQLite, with a hand-moved clock and providers that tests script."""
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
+import uvicorn
 from msgspec import Struct
 from starlette.testclient import TestClient
 
@@ -145,7 +148,8 @@ class Service:
             "clock": lambda: self.now,
             **wired,
         }
-        self.client = TestClient(application(self.tidings, **given), base_url=PUBLIC, follow_redirects=False)
+        self.app = application(self.tidings, **given)
+        self.client = TestClient(self.app, base_url=PUBLIC, follow_redirects=False)
 
     def path(self, link: str) -> str:
         """A link's path, as the service sees it."""
@@ -200,6 +204,21 @@ def serving(bank: Bank, **given: Any) -> Iterator[Service]:
     with service.client:
         yield service
     service.tidings.engine.dispose()
+
+
+@contextmanager
+def on_loopback(service: Service) -> Iterator[tuple[str, int]]:
+    """The same service behind a real server; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(service.app, log_level="warning", lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield listening.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def bank_asked(

@@ -43,7 +43,7 @@ _LONGEST = 3993
 _URGENCY: dict[Purpose, str] = {
     "regulatory": "high", "service": "high", "care": "normal", "marketing": "low",
 }  # fmt: skip
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class WebPushSettings(ProviderSettings, tag="webpush", frozen=True, kw_only=True):
@@ -155,6 +155,8 @@ class WebPush:
 
     def _may_call(self, place: httpx2.URL) -> bool:
         host = place.host
+        if ":" in host:
+            return False  # an IPv6 address is no push service's, and no signature can name it
         if place.scheme != "https" and not (self._settings.allow_http and host in _LOOPBACK):
             return False
         named = host if place.port in (None, 443) else f"{host}:{place.port}"

@@ -131,6 +131,13 @@ class WeChat:
         """
         return self._events.receipts(callback, self._numbers)
 
+    def echo(self, callback: Callback) -> str:
+        """The body of the answer when WeChat first calls the message server's address (GET).
+
+        Raises InputRefused, ``callback.forged``.
+        """
+        return self._events.echo(callback)
+
     async def _send(self, message: Outgoing) -> Outcome:
         if not message.address:
             return Rejected("wechat: no open id", refused="address", provider=self._name)

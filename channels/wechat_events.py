@@ -38,7 +38,7 @@ class Events:
         """
         if len(callback.body) > _LONGEST:
             self._unreadable()
-        query = {name: found[0] for name, found in parse_qs(urlsplit(callback.url).query).items()}
+        query = _query(callback)
         said = self._opened(callback, query)
         match said.get("MsgType"), said.get("Event", "").lower():
             case "event", "templatesendjobfinish":
@@ -57,6 +57,12 @@ class Events:
                 return [_receipt(said, "replied", key=said.get("MsgId", ""), text=text)]
             case _:
                 return []
+
+    def echo(self, callback: Callback) -> str:
+        """What WeChat wants to hear again when it first calls the address (GET). Raises InputRefused."""
+        query = _query(callback)
+        self._check(query, query.get("signature", ""), callback.at)
+        return query.get("echostr", "")
 
     def _opened(self, callback: Callback, query: Mapping[str, str]) -> Mapping[str, str]:
         if query.get("encrypt_type", "raw") == "raw":
@@ -143,6 +149,10 @@ class _Fields:
         self._open.pop()
         self.found.setdefault(name, "".join(self._text).strip())
         self._text.clear()
+
+
+def _query(callback: Callback) -> dict[str, str]:
+    return {name: found[0] for name, found in parse_qs(urlsplit(callback.url).query).items()}
 
 
 def _aes_key(text: str) -> bytes:

@@ -150,6 +150,7 @@ def test_a_second_hand_over_takes_the_place_of_the_first(server: WebPushServer) 
         "https://",
         "nonsense",
         "https://[::1/",
+        "https://[::1]:443/",
         "https://127.0.0.1/",
     ],
 )

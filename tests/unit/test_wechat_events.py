@@ -150,3 +150,12 @@ def test_what_is_told_in_safe_mode_for_another_account_is_unreadable() -> None:
 def test_a_key_of_safe_mode_that_is_none_is_refused(aes_key: str) -> None:
     with pytest.raises(InputRefused, match=r"wechat\.aes_key"):
         Events("account", appid=APPID, token=None, aes_key=aes_key)
+
+
+def test_the_first_call_of_wechat_is_echoed_if_it_is_its_own() -> None:
+    events = Events("account", appid=APPID, token=WECHAT_TOKEN, aes_key=None)
+    good, forged = signed(b""), signed(b"", by="guess")
+    echoed = [Callback(f"{told.url}&echostr=5837", {}, b"", NOW) for told in (good, forged)]
+    assert events.echo(echoed[0]) == "5837"
+    with pytest.raises(InputRefused, match=r"callback\.forged"):
+        events.echo(echoed[1])

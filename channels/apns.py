@@ -155,7 +155,7 @@ class Apns:
                 return Rejected(reason, refused="address", provider=self._name)
             case 400 if word in _ADDRESS_REFUSED:
                 return Rejected(reason, refused="address", provider=self._name)
-            case 429 | 403:
+            case 408 | 425 | 429 | 403:
                 return retry()
             case 400 if word in _NOT_US:
                 return retry()

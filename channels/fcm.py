@@ -174,7 +174,7 @@ class Fcm:
                 return Rejected(reason, refused="address", provider=self._name)
             case 400, "INVALID_ARGUMENT" if error.about_token:
                 return Rejected(reason, refused="address", provider=self._name)
-            case 429, _:
+            case ((408 | 425 | 429), _):
                 return retry(after)
             case 503, "UNAVAILABLE" if after is not None:
                 # Overloaded and says when to come again: FCM turned it away. Without that, UNAVAILABLE is

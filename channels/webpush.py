@@ -143,8 +143,9 @@ class WebPush:
                 return Accepted(message.id, provider=self._name)
             case 404 | 410:
                 return Rejected(reason, refused="address", provider=self._name)
-            case 429 | 401 | 403:
-                # Too many, or a signature that is not believed: a clock or a key that a person mends.
+            case 408 | 425 | 429 | 401 | 403:
+                # Not waited for, too many, or a signature that is not believed: a clock or a key that a
+                # person mends.
                 return Retry(reason, after, provider=self._name)
             case 503 if after is not None:
                 return Retry(reason, after, provider=self._name)

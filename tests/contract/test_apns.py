@@ -130,6 +130,7 @@ def test_a_refusal_for_good_says_what_it_is_about(
     [
         (429, "TooManyRequests"),
         (429, "TooManyProviderTokenUpdates"),
+        (408, "RequestTimeout"),
         (503, "Shutdown"),
         (503, "ServiceUnavailable"),
         (403, "InvalidProviderToken"),

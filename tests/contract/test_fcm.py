@@ -15,6 +15,7 @@ from support.closing import ClosedAfterwards
 from support.push_loopback import Fault, Given, drops, half, silent
 from support.push_servers import PROJECT, FcmServer, fcm_error
 
+TOO_BUSY = b'{"error": "temporarily_unavailable"}'  # google-auth would try again by itself
 DEEP = Given(200, b'{"a":' + b"[" * 30_000)
 
 
@@ -161,6 +162,8 @@ def test_a_refusal_for_good_says_what_it_is_about(
             timedelta(minutes=2),
         ),
         (fcm_error(403, "", status_word="PERMISSION_DENIED"), None),
+        (Given(408), None),
+        (Given(425), None),
         (fcm_error(404, "", status_word="NOT_FOUND"), None),
         (fcm_error(401, "THIRD_PARTY_AUTH_ERROR"), None),
     ],
@@ -262,13 +265,14 @@ def test_a_wrong_clock_has_the_assertion_refused(server: FcmServer, ahead: timed
 
 
 @pytest.mark.parametrize(
-    "given", [Given(503), Given(429), Given(200, b"{}"), Given(200, b"no json"), Given(404), DEEP]
+    "given",
+    [Given(503, TOO_BUSY), Given(429, TOO_BUSY), Given(200, b"{}"), Given(200, b"no json"), Given(404), DEEP],
 )
 def test_without_a_token_nothing_was_sent(server: FcmServer, given: Given) -> None:
     server.token_faults = [given]
     outcomes = sent(server, push(1), push(2))
     assert [type(outcome) for outcome in outcomes] == [Retry, Retry]
-    assert server.taken.total() == 0
+    assert [asked.path for asked in server.asked] == ["/token"]
 
 
 def test_a_token_that_is_over_when_it_comes_is_used_and_then_asked_for_anew(server: FcmServer) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from channels.secret import Secret
 from channels.webhook import Again, Answered, EndpointSettings, Failed, LateAnswer, Later, Webhooks
 from domain.errors import InputRefused
 from support.channel_contract import NOW
-from support.push_loopback import Fault, answers, drops, half, silent
+from support.push_loopback import Fault, answers, drops, endless, half, silent
 from support.push_servers import WEBHOOK_SECRET, WebhookServer
 
 CALL = "00000000-0000-5000-8000-000000000001"
@@ -141,6 +142,18 @@ def test_no_more_of_an_answer_is_read_than_it_may_have(call: Calling) -> None:
     assert call() == Failed("webhook: the answer is too large")
     assert call() == Again("webhook: 503")
     assert call() == Failed("webhook: 400")
+
+
+def test_an_answer_that_never_ends_is_not_waited_for(call: Calling) -> None:
+    call.server.will(endless(200), endless(500))
+    assert call() == Failed("webhook: the answer is too large")
+    assert call() == Again("webhook: 500")
+
+
+def test_an_answer_that_is_packed_is_not_unpacked(call: Calling) -> None:
+    call.server.will(answers(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip"))
+    assert isinstance(call(), Failed)
+    assert call.server.asked[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])

@@ -220,7 +220,7 @@ def test_what_is_too_long_is_rejected_unasked(server: WebPushServer) -> None:
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503, 401, 403])
+@pytest.mark.parametrize("status", [429, 408, 425, 503, 401, 403])
 def test_an_explicit_refusal_for_now_is_a_retry(server: WebPushServer, status: int) -> None:
     server.will(answers(status, retry_after="30"))
     outcome = Retry(f"web: {status}", timedelta(seconds=30), provider="browsers")

@@ -259,6 +259,16 @@ def test_a_wrong_secret_is_a_retry_and_never_told(sent: Sending, monkeypatch: py
     assert outcomes == [Retry("wechat token: 40125", provider="account")]
 
 
+def test_only_the_last_messages_are_known_by_their_numbers(
+    sent: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.wechat._NUMBERS", 2)
+    account = sent.adapter(concurrency=1)
+    asyncio.run(ClosedAfterwards(account).send([message(number) for number in (1, 2, 3)]))
+    told = [account.receipts(signed(finished("success", number)))[0].message for number in (1000, 1001, 1002)]
+    assert told == ["", message(2).id, message(3).id]
+
+
 def test_what_became_of_a_message_is_told_by_its_id(sent: Sending) -> None:
     account = sent.adapter()
     asyncio.run(ClosedAfterwards(account).send([message(1), message(2)]))

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self
 
-Misdeed = Literal["answer", "silent", "drop", "half"]
+Misdeed = Literal["answer", "silent", "drop", "half", "endless"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def drops(*, taken: bool) -> Fault:
 def half() -> Fault:
     """The message is taken, and the answer breaks off in the middle."""
     return Fault("half", True)
+
+
+def endless(status: int) -> Fault:
+    """The message is taken, and the answer of this status never ends."""
+    return Fault("endless", True, Given(status))
 
 
 class Loopback:
@@ -154,6 +159,8 @@ class Loopback:
             if misdeed == "silent":
                 await reader.read()
                 return
+            if misdeed == "endless":
+                await _pour(writer, given.status)
             content = _response(given)
             if misdeed == "half":
                 writer.write(content[: len(content) - max(len(given.body) // 2, 1)])
@@ -213,6 +220,14 @@ async def _request(reader: asyncio.StreamReader) -> Asked | None:
     except asyncio.IncompleteReadError:
         return None
     return Asked(method, path, headers, body)
+
+
+async def _pour(writer: asyncio.StreamWriter, status: int) -> NoReturn:
+    """Until the other side goes away, which raises ConnectionError."""
+    writer.write(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n\r\n".encode())
+    while True:
+        writer.write(b" " * 4096)
+        await writer.drain()
 
 
 def _response(given: Given) -> bytes:

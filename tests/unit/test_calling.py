@@ -134,6 +134,19 @@ def test_a_renewed_token_that_is_refused_too_is_not_renewed_before_the_pause_is_
     assert lender.fetched == 3
 
 
+def test_one_who_comes_late_with_the_old_token_gets_the_new_one() -> None:
+    lender = Lender()
+    tokens = lender.borrowed()
+
+    async def life() -> None:
+        await tokens.current()
+        renewed = await tokens.instead_of("T1")
+        assert await tokens.instead_of("T1") == renewed
+
+    asyncio.run(life())
+    assert lender.fetched == 2
+
+
 def test_that_none_could_be_had_holds_for_five_seconds() -> None:
     lender = Lender()
     lender.says = [NotLent("down")]

@@ -78,7 +78,7 @@ class Connection(Wire):
     @property
     def usable(self) -> bool:
         """Whether another mail can go over it, as far as can be told without asking the server."""
-        return self.sound and self._left > 0
+        return self.sound and self._left > 0 and not self._replies
 
     async def carry(self, first: Job, queue: Queue) -> Job | None:
         """Deliver this mail and what the queue gives, and tell each job what became of it.

@@ -6,12 +6,14 @@ import socket
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channels.base import Accepted, Channel, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.mime import Sender
@@ -598,3 +600,52 @@ def test_a_host_that_is_no_name_is_refused_by_the_settings(host: str) -> None:
     text = msgspec.json.encode({"kind": "smtp", "host": host, "sender": {"address": "care@bank.example"}})
     with pytest.raises(msgspec.ValidationError, match=r"\$\.host"):
         msgspec.json.decode(text, type=SmtpSettings)
+
+
+FAULTS = st.builds(
+    Fault,
+    at=st.sampled_from(get_args(At)),
+    reply=st.sampled_from(
+        [
+            b"",
+            b"2",
+            b"250 Ok\r\n",
+            b"250-Ok\r\n",
+            b"250 Ok\r\n250 Ok\r\n",
+            b"354 Go\r\n",
+            b"nonsense\r\n",
+            b"421 4.0.0 Bye\r\n",
+            b"451 4.3.0 Later\r\n",
+            b"550 5.1.1 No\r\n",
+            b"554 5.7.1 No\r\n",
+        ]  # fmt: skip
+    ),
+    then=st.sampled_from(["go on", "drop"]),
+    take=st.booleans(),
+)
+
+
+@given(st.lists(FAULTS, max_size=6), st.booleans(), st.integers(1, 3))
+@settings(deadline=None, max_examples=50)
+def test_whatever_a_server_does_no_mail_is_called_what_it_is_not(
+    faults: list[Fault], pipelining: bool, connections: int
+) -> None:
+    # A mail that is recorded under a refusal of its content was refused all the same: the server lies there.
+    honest = [fault for fault in faults if not (fault.take and fault.reply[:1] in (b"4", b"5"))]
+    with SmtpServer(offers=(b"PIPELINING",) if pipelining else PLAIN) as server:
+        server.fails(*(fault for fault in honest if not says_yes_without_taking(fault)))
+        messages = [outgoing(number) for number in range(12)]
+        outcomes = sent(smtp(server.port, connections=connections, timeout_seconds=0.2), *messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            times = server.counts[f"<{message.id}@bank.example>"]
+            match outcome:
+                case Accepted():
+                    assert times == 1
+                case Unknown():
+                    assert times <= 1
+                case _:
+                    assert times == 0
+
+
+def says_yes_without_taking(fault: Fault) -> bool:
+    return fault.at == "content" and not fault.take and fault.reply.startswith(b"250 ")

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,8 +61,7 @@ class DkimSigner:
     def sign(self, headers: Sequence[Header], body: bytes, *, at: datetime) -> Header:
         """The DKIM-Signature header; the same for the same mail and instant (aware UTC)."""
         signed = [(name, value) for name, value in headers if name.lower() in _SIGNED]
-        # From is named once more than it stands there, so that nobody can add another.
-        names = _folded(b"h=From:" + b":".join(name for name, _ in signed) + b";", at=b":")
+        names = _names(tuple(name for name, _ in signed))
         digest = base64.b64encode(hashlib.sha256(body.rstrip(b"\r\n") + b"\r\n").digest())
         value = b"%b\r\n t=%d;\r\n %b\r\n bh=%b;\r\n b=" % (
             self._begins,
@@ -84,17 +84,23 @@ class DkimSigner:
 
 def _relaxed(header: Header) -> bytes:
     name, value = header
-    return name.lower() + b":" + _SPACES.sub(b" ", value).strip()
+    if b"\n" in value or b"  " in value or b"\t" in value:
+        value = _SPACES.sub(b" ", value)
+    return name.lower() + b":" + value.strip()
 
 
-def _folded(text: bytes, *, at: bytes) -> bytes:
-    """The text on lines that are short enough, broken after ``at``."""
-    lines = [b""]
-    for word in text.split(at):
-        if len(lines[-1]) + len(word) > _LINE:
+@lru_cache(maxsize=64)
+def _names(names: tuple[bytes, ...]) -> bytes:
+    """The tag of what is signed, on lines that are short enough.
+
+    From is named once more than it stands there, so that nobody can add another.
+    """
+    lines = [b"h=From"]
+    for name in names:
+        if len(lines[-1]) + len(name) > _LINE:
             lines.append(b"")
-        lines[-1] += word + at
-    return b"\r\n ".join(lines)[: -len(at)]
+        lines[-1] += b":" + name
+    return b"\r\n ".join(lines) + b";"
 
 
 def _read(key: str, selector: str) -> RSAPrivateKey | Ed25519PrivateKey:

@@ -17,6 +17,8 @@ from channels.smtp_wire import Broken, Wire
 _EXPECTED: dict[Phase, tuple[int, ...]] = {"mail": (250,), "rcpt": (250, 251), "data": (354,)}
 _GO_AHEAD = 354
 _YES = 2
+# After these a reply may have been one of another command.
+_OUT_OF_STEP = ("garbled reply", "timeout")
 _NO = (4, 5)
 _DONE = b".\r\n"
 _RESET = b"RSET\r\n"
@@ -73,6 +75,7 @@ class Connection(Wire):
         self._sized = "size" in offers
         self._largest = int(offers["size"]) if offers.get("size", "").isdecimal() else 0
         self._reset = False
+        self._held: tuple[Job, Reply] | None = None
         self.used_at = self._loop.time()
 
     @property
@@ -95,6 +98,7 @@ class Connection(Wire):
                     rest = await self._all_but_its_end(job)
                 except Broken as broken:
                     self.abort()
+                    self._let_go(in_step=broken.reason not in _OUT_OF_STEP)
                     if self._carried:
                         return job
                     job.not_taken(f"smtp {broken.reason}")
@@ -159,6 +163,7 @@ class Connection(Wire):
         Raises Broken where the connection is, and then nothing was taken.
         """
         refusal = await self._refusal(job)
+        self._let_go(in_step=True)
         if refusal is None:
             content = job.envelope.content.replace(b"\r\n.", b"\r\n..")
             if len(content) > _LARGE:
@@ -176,7 +181,8 @@ class Connection(Wire):
         if self._reset:
             if not self._pipelining:
                 self._write(_RESET)
-            await self._reply()
+            if (await self._reply()).code != _EXPECTED["mail"][0]:
+                raise Broken("connection closed")
             self._reset = False
         refusal: tuple[Phase, Reply] | None = None
         for phase, command in self._commands(job.envelope):
@@ -224,13 +230,26 @@ class Connection(Wire):
             self.abort()
             job.unknown(f"smtp {broken.reason} after data")
             return following
-        if reply.code // 100 == _YES:
-            job.taken(reply)
-        else:
-            job.refused("content", reply)
+        # Had the server left this reply out, the next mail's would have come in its place.
+        self._held = job, reply
+        if following is None:
+            self._let_go(in_step=True)
         if reply.closing or reply.code // 100 not in (_YES, *_NO):
             self.abort()
         elif following is None:
             following = self._next(queue)
             self._open(following)
         return following
+
+    def _let_go(self, *, in_step: bool) -> None:
+        """Tell the mail before this one what the server said, if that was said of it."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        job, reply = held
+        if not in_step:
+            job.unknown("smtp replies out of step")
+        elif reply.code // 100 == _YES:
+            job.taken(reply)
+        else:
+            job.refused("content", reply)

@@ -48,8 +48,9 @@ class Wire(asyncio.Protocol):
         self._writable.set()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         transport.set_protocol(self)
-        # Writing is paused while anything at all waits in the buffer.
-        transport.set_write_buffer_limits(high=0)
+        # Writing is paused while anything at all waits in the buffer. Not 0: an encrypted transport pauses
+        # at that even with nothing in it, and may not resume.
+        transport.set_write_buffer_limits(high=1, low=0)
 
     @property
     def sound(self) -> bool:

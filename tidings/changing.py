@@ -170,17 +170,34 @@ def approve(engine: Engine, plan: Plan, approved: str, *, at: datetime) -> bool:
     return True
 
 
-def set_state(engine: Engine, name: str, state: State, *, at: datetime) -> bool:
-    """Let the journey run, pause or stop; False where it is so already. Raises NotFound."""
+def set_state(
+    engine: Engine, name: str, state: State, *, at: datetime, by: str = "", reason: str = ""
+) -> bool:
+    """Let the journey run, pause or stop; False where it is so already. Raises NotFound.
+
+    ``by`` and ``reason`` are recorded with the order, of ``at`` (aware UTC), where a guard gives it.
+    """
     rules = ordered(engine, at=at)
     version_of(rules, name, None)
-    known = _known(rules).journeys
-    former = next((control for control in known if control.journey == name), None)
+    former = control_of(rules, name)
     if state == (former.state if former else "running"):
         return False
-    control = Control(journey=name, version=former.version + 1 if former else 1, state=state)
+    guarded = bool(by) or (former is not None and former.at is not None)
+    control = Control(
+        journey=name,
+        version=former.version + 1 if former else 1,
+        state=state,
+        by=by,
+        reason=reason,
+        at=at if guarded else None,
+    )
     _order(engine, Controls(journeys=(control,)), at=at)
     return True
+
+
+def control_of(rules: Rules, name: str) -> Control | None:
+    """What was last ordered of the journey; None where it has always run."""
+    return next((control for control in _known(rules).journeys if control.journey == name), None)
 
 
 def withdraw(

@@ -1,5 +1,6 @@
 """What is ordered of journeys and templates that customers are in the middle of, as published documents."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -16,11 +17,18 @@ class _Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class Control(_Order, frozen=True, kw_only=True):
-    """Whether the journey runs. The highest ``version`` counts, for all versions of the journey."""
+    """Whether the journey runs. The highest ``version`` counts, for all versions of the journey.
+
+    ``by`` ordered it for this ``reason``, where that is known. ``at`` (aware UTC) is when, of a guard's order
+    and of those after it: what came back of messages before then is not held against the journey again.
+    """
 
     journey: Name
     version: Version
     state: State
+    by: str = ""
+    reason: str = ""
+    at: datetime | None = None
 
 
 class Withdrawal(_Order, frozen=True, kw_only=True):

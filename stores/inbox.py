@@ -17,6 +17,7 @@ from domain.clock import to_micros
 from domain.codec import encode_body
 from domain.errors import InputRefused
 from domain.ids import partition_of
+from stores.address_words import AddressWords
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import insert, lock
 from stores.mailbox import erase
@@ -141,11 +142,13 @@ class _Chunk:
         told = [item for item in items if isinstance(item, Told)]
         self._look_up({item.envelope.subject for item in told})
         known = self._known_keys([self._key(item.envelope) for item in told])
+        self._words = AddressWords(self._connection, [item.envelope for item in told])
         for item in items:
             if isinstance(item, Refusal):
                 self.refused.append(item)
             else:
                 self._judge(item, known)
+        self._pass_on(self._words.passed_on)
 
     def _judge(self, item: Told, known: dict[tuple[int, bytes], bytes]) -> None:
         key = self._key(item.envelope)
@@ -162,8 +165,21 @@ class _Chunk:
             known[key] = digest
             self._new_keys.append((*key, digest))
             self._keep(item.envelope, body)
+            self.accepted += 1
+            self._words.hear(item.envelope)
+
+    def _pass_on(self, words: Sequence[Envelope]) -> None:
+        """Keep what whoever has an address said of it for those who have it now, each once."""
+        known = self._known_keys([self._key(envelope) for envelope in words])
+        for envelope in words:
+            key, body = self._key(envelope), encode_body(envelope.fact)
+            if key not in known:
+                known[key] = _digest(envelope, body)
+                self._new_keys.append((*key, known[key]))
+                self._keep(envelope, body)
 
     def write(self) -> None:
+        self._words.write()
         for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
             insert(self._connection, table, rows)
         for partition, gone in sorted(self._gone.items()):
@@ -225,7 +241,6 @@ class _Chunk:
         if envelope.kind in _LEAVING:
             # What lies in their mailbox is in no history: it goes at once, not when the fact is decided on.
             self._gone.setdefault(partition, []).append(stream)
-        self.accepted += 1
         self._facts.append(
             (
                 partition,

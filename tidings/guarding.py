@@ -1,6 +1,6 @@
 """Guards journeys: one whose messages bounce or are complained about too often is paused by itself.
 
-Mailbox providers judge a sender by the share of complaints and dead addresses, and soon refuse all that a bank
+Mailbox providers judge a sender by the share of complaints and dead addresses, and soon refuse all that it
 sends; a wrong list or a wrong text must be stopped before somebody comes to work.
 """
 

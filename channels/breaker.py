@@ -21,7 +21,7 @@ _WELL = re.compile(
     r"(?<!\d)(429|45[0-2])(?!\d)|paced|rate.?limit|too.?many|quota|throttl|greylist", re.IGNORECASE
 )
 # Between two looks at the circuit no more than this is handed over.
-_AT_ONCE = 100
+_AT_ONCE = 1000
 _SLICES = 10
 # While one message tries the provider, the others are to come back after this.
 _TRIAL = timedelta(seconds=5)
@@ -148,7 +148,7 @@ class Guarded:
             bad = failed(outcome)
             self._in_a_row = self._in_a_row + 1 if bad else 0
             self._count(bad, now)
-            if self._opened_till is None and self._is_too_bad():
+            if bad and self._opened_till is None and self._is_too_bad():
                 self._open(self._breaking.rest_seconds)
 
     def _count(self, bad: bool, now: float) -> None:

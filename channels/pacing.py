@@ -179,7 +179,8 @@ class Paced:
             wanted = max(1, min(len(waiting), int(self._whole.rate * _NAP)))
             return max(self._whole.until(wanted, now=now), _SHORTEST_NAP)
         domains = {bucket for message in waiting for bucket in self._buckets(message)} - {self._whole}
-        return max(min(bucket.until(1, now=now) for bucket in domains), _SHORTEST_NAP)
+        # With none, a token has come since somebody looked for it.
+        return max(min((bucket.until(1, now=now) for bucket in domains), default=0.0), _SHORTEST_NAP)
 
     def _spared(self, message: Outgoing) -> int:
         """How many tokens this one leaves to urgent ones that wait in other calls."""

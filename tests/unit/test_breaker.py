@@ -118,9 +118,9 @@ def test_failures_of_another_hour_do_not_count() -> None:
 def test_an_open_circuit_is_met_in_the_middle_of_a_large_call() -> None:
     channel, provider, _clock = guarded()
     provider.answer = DOWN
-    outcomes = send(channel, 1000)
-    assert provider.sizes == [100]
-    assert outcomes == [DOWN] * 100 + [OPEN_10] * 900
+    outcomes = send(channel, 2500)
+    assert provider.sizes == [1000]
+    assert outcomes == [DOWN] * 1000 + [OPEN_10] * 1500
 
 
 def test_after_the_rest_one_message_tries_and_the_others_follow() -> None:

@@ -170,6 +170,20 @@ def test_the_urgent_go_first_also_where_others_wait_already() -> None:
     assert notebook.order[1:6] == [message.id for message in many(101, 5)]
 
 
+def test_a_clock_that_goes_on_between_two_looks_at_it_makes_no_difference() -> None:
+    clock = Clock()
+    notebook = Notebook(clock)
+
+    def going_on() -> float:
+        clock.now += 0.0007
+        return clock.now
+
+    channel = Paced(notebook, Pace(per_second=1000, burst=50), clock=going_on)
+    outcomes = clock.run(channel.send(many(1, 300)))
+    assert len(notebook.taken) == sum(isinstance(outcome, Accepted) for outcome in outcomes) > 100
+    assert {type(outcome) for outcome in outcomes} <= {Accepted, Retry}
+
+
 def test_the_rest_is_the_providers_own() -> None:
     channel, notebook, clock = paced(Pace(per_second=1))
     assert channel.name == "notebook"

@@ -12,18 +12,23 @@ from sqlalchemy import Connection, select
 from domain.catalogue import ChannelName, ContactOptedIn, ContactOptedOut, Envelope
 from domain.clock import to_micros
 from stores.addresses import digest_of, told_by
-from stores.dialect import upsert
+from stores.dialect import rows, upsert
 from stores.schema import address_words
 
 SOURCE = "address-word"
 # Words concern the store as a whole: the same address may be of customers of several partitions.
 _PARTITION = 0
 _PARAMETERS = 5_000
+_WORDS = frozenset({"contact.opted_out/1", "contact.opted_in/1"})
+_SELECT_ANY = "SELECT said_at FROM address_words WHERE partition = 0 LIMIT 1"
 _Key = tuple[ChannelName, bytes]
 
 
 class AddressWords:
-    """The words on the addresses that a chunk of facts speaks of; changed as its facts are accepted."""
+    """The words on the addresses that a chunk of facts speaks of; changed as its facts are accepted.
+
+    Where it is not ``concerned`` there are none, and nothing needs to be heard.
+    """
 
     def __init__(self, connection: Connection, told: Sequence[Envelope]) -> None:
         self._connection = connection
@@ -32,8 +37,8 @@ class AddressWords:
         self._changed: set[_Key] = set()
         self.passed_on: list[Envelope] = []
         spoken = {_key(envelope) for envelope in told if _is_word(envelope)}
-        self._concerned = bool(spoken) or self._any_words(told)
-        if self._concerned:
+        self.concerned = bool(spoken) or self._any_words(told)
+        if self.concerned:
             addresses = {
                 (channel, digest_of(channel, address))
                 for envelope in told
@@ -44,8 +49,6 @@ class AddressWords:
 
     def hear(self, envelope: Envelope) -> None:
         """Take in an accepted fact: a word, or who has an address now."""
-        if not self._concerned:
-            return
         if _is_word(envelope):
             self._say(envelope)
             return
@@ -88,8 +91,7 @@ class AddressWords:
         """Whether anything was ever said for an address, where the facts speak of addresses at all."""
         if not any(address for envelope in told for _, address in told_by(envelope.fact)):
             return False
-        query = select(address_words.c.said_at).where(address_words.c.partition == _PARTITION).limit(1)
-        return self._connection.execute(query).first() is not None
+        return bool(rows(self._connection, _SELECT_ANY))
 
     def _look_up(self, keys: set[_Key]) -> None:
         by_channel: dict[ChannelName, set[bytes]] = {}
@@ -115,7 +117,7 @@ def _known(
 
 
 def _is_word(envelope: Envelope) -> bool:
-    return isinstance(envelope.fact, ContactOptedOut | ContactOptedIn)
+    return envelope.kind in _WORDS
 
 
 def _key(envelope: Envelope) -> _Key:

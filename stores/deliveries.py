@@ -86,14 +86,14 @@ def tell(entry: Entry, kind: str, *, at: int, happened_at: int, body: Body) -> N
                 "tries": _number(entry["tries"]) + 1,
                 "handed_at": at,
             }
+        case MessageAccepted():
+            entry |= {"status": "accepted", "sent_at": at, "in_doubt": 0, "reason": ""}
+            entry["provider"] = body.provider or entry["provider"]
         case MessageDeferred(rule=rule) if rule == _TRIED_AGAIN:
             # The policy says till when; what the provider said stays the reason.
             entry["status"] = "postponed"
         case MessageDeferred() | MessageSuppressed():
             entry |= {"status": status_of(kind), "channel": body.channel, "reason": body.rule}
-        case MessageAccepted():
-            entry |= {"status": "accepted", "sent_at": at, "in_doubt": 0, "reason": ""}
-            entry["provider"] = body.provider or entry["provider"]
         case MessagePostponed():
             entry |= {"status": "postponed", "reason": body.reason}
             entry["in_doubt"] = 1 if body.in_doubt else entry["in_doubt"]

@@ -25,7 +25,7 @@ from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
 
 _KEY_BYTES = 16
 _PARAMETERS = 5_000
-_LEAVING = ("customer.erased/1", "customer.merged/1")
+_LEAVING = frozenset(("customer.erased/1", "customer.merged/1"))
 _TAKING_LOCK = 7_461_202
 
 
@@ -166,7 +166,8 @@ class _Chunk:
             self._new_keys.append((*key, digest))
             self._keep(item.envelope, body)
             self.accepted += 1
-            self._words.hear(item.envelope)
+            if self._words.concerned:
+                self._words.hear(item.envelope)
 
     def _pass_on(self, words: Sequence[Envelope]) -> None:
         """Keep what whoever has an address said of it for those who have it now, each once."""

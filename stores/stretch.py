@@ -1,6 +1,7 @@
 """What the events of a stretch say to the projections: gathered by reading, taken in by writing."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from msgspec import Struct, field
 from sqlalchemy import Connection
@@ -38,6 +39,7 @@ AND (kind LIKE 'message.%' OR kind LIKE 'enrolment.%' OR kind IN ('task.created/
     'segment.entered/1', 'segment.left/1'))
 ORDER BY seq
 """
+_ROW = itemgetter(*(column.name for column in messages.columns))
 _TASK_CHANGED = ("role", "status", "done_at")
 
 
@@ -96,7 +98,7 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
                     later.append((stream, kind, happened_at, at, body))
                 elif entry["stream"] == stream:
                     tell(entry, kind, at=at, happened_at=happened_at, body=body)
-    stretch.messages = [tuple(entry[c.name] for c in messages.columns) for entry in requested.values()]
+    stretch.messages = list(map(_ROW, requested.values()))
     stretch.task_changes = [(partition, task, *change) for task, change in turned.items()]
     stretch.changes = _changes(connection, partition, later)
     return stretch

@@ -19,6 +19,8 @@ from tidings import sending
 _FRESH = timedelta(seconds=60)
 _LOOK_SECONDS = 5.0
 _AT_ONCE = timedelta(0)
+# How many customers may wait with messages that are judged: as many as leave while the judgement is fresh.
+_LEAST_ROOM, _FIRST_ROOM, _MOST_ROOM = 20, 100, 500
 
 
 class Answered(NamedTuple):
@@ -61,6 +63,7 @@ class Leaving:
         self._present = present
         self._waiting: dict[int, list[Outgoing]] = {}
         self._chosen: list[list[int]] = []
+        self.room = _FIRST_ROOM
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -101,6 +104,8 @@ class Leaving:
             answers += self._answered(leaving, outcomes)
             if monotonic() >= over and not all_of_them:
                 break
+        if not self._waiting:
+            self.room = min(self.room * 2, _MOST_ROOM)
         return answers
 
     def settle(self, lost: Sequence[tuple[int, Outgoing, bool]]) -> list[Answered]:
@@ -135,6 +140,9 @@ class Leaving:
     async def _hand_over(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Give messages to their channels, and keep the lease meanwhile: providers may take their time."""
         fresh = [message for message in messages if not self._present.is_stale(message)]
+        if len(fresh) < len(messages):
+            # A slow provider: what is judged ahead of it is judged for nothing.
+            self.room = max(self.room // 2, _LEAST_ROOM)
         handing_over = asyncio.create_task(sending.hand_over(self._channels, fresh))
         try:
             while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:

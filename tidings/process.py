@@ -40,7 +40,6 @@ BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
 _LIVE_SECONDS = 1.0
-_LIVE_BATCH = 500
 _AT_ONCE = 100
 # Wake-ups that answers lead to are left for another time too: there may be facts before them.
 _NOTHING = Pending([], [], horizon=-1)
@@ -219,7 +218,7 @@ class _Passage:
 
     def _pending(self) -> Pending:
         # No more intents wait to leave than one batch makes: each was judged on what was known then.
-        most = min(self._worker.batch, _LIVE_BATCH) if self._live else self._worker.batch
+        most = min(self._worker.batch, self._leaving.room) if self._live else self._worker.batch
         limit = max(1, most - len(self._leaving))
         return self._journal.pending(until=self.until, limit=limit)
 

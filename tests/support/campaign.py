@@ -7,7 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -17,13 +17,12 @@ from domain.catalogue import ChannelName, CustomFact, Envelope, Fact, Purpose
 from stores.projections import LedgerEntry
 from support.asking import SHIPPED, asks
 from support.bank import Bank
-from support.facts import at, granted, registered
+from support.facts import granted, registered
 from support.scenario import envelope
 from support.served import Served
 from templates.model import Content, Push, Template, WeChat
 from tidings.documents import Documents
 
-MORNING = at("2026-01-05 10:00")
 SPEED = 20.0
 AT_MOST_ONCE: tuple[Purpose, ...] = ("marketing", "care")
 
@@ -80,17 +79,21 @@ def fought(
     templates = [said(purpose) for purpose in purposes]
     documents = Documents(journeys, templates, SHIPPED.policy, SHIPPED.calendars)
     bank = Bank(folder, partitions=4, documents=documents)
+    # Providers date what they take by the clock on the wall: where the customers live it is morning now.
+    start = datetime.now(UTC)
+    west = (start.hour - 10 + 11) % 24 - 11
+    zone = f"Etc/GMT{west:+}"
+    before = start - timedelta(hours=1)
     told: list[Envelope] = []
-    before = MORNING - timedelta(hours=1)
     for number in range(messages // len(purposes)):
         who = f"c-{number}"
-        facts: list[Fact] = [registered(**customer(number)), granted()]
+        facts: list[Fact] = [registered(zone=zone, **customer(number)), granted()]
         told += [envelope(who, before, fact) for fact in facts]
         for purpose in purposes:
             fact = CustomFact(source="/test", id=f"{who}-{purpose}")
-            told.append(Envelope(f"x.{purpose}/1", who, MORNING, fact))
+            told.append(Envelope(f"x.{purpose}/1", who, start, fact))
     assert bank.take(told).refused == []
-    served = Served(bank.settings.store, MORNING, speed=SPEED, ways=ways)
+    served = Served(bank.settings.store, start, speed=SPEED, ways=ways)
     chance = random.Random(seed)
     try:
         for moment in sorted(chance.sample(range(messages // 100, messages * 9 // 10), kills)):

@@ -18,9 +18,9 @@ from domain.codec import encode_body
 from domain.errors import InputRefused
 from domain.ids import partition_of
 from stores.address_words import AddressWords
+from stores.app_inbox import erase
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import insert, lock
-from stores.mailbox import erase
 from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
 
 _KEY_BYTES = 16

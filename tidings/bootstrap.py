@@ -95,17 +95,19 @@ class Tidings(Struct, frozen=True):
 def bootstrap(
     settings: Settings,
     *,
+    engine: Engine | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
     endpoints: Collection[str] = (),
     read_only: bool = False,
 ) -> Tidings:
     """Open the store that the settings name. Raises StoreUnusable; channels default to the sandbox.
 
-    ``endpoints`` are those that journeys' webhooks may call; calls of others are recorded and never leave.
-    With ``read_only`` nothing can be written to an SQLite file through it.
+    ``engine`` is the store where it is open already. ``endpoints`` are those that journeys' webhooks may
+    call; calls of others are recorded and never leave. With ``read_only`` nothing can be written to an SQLite
+    file through it.
     """
     sandbox = Sandbox(settings.outbox)
-    engine = open_store(settings.store, read_only=read_only)
+    engine = engine or open_store(settings.store, read_only=read_only)
     return Tidings(settings, engine, channels or everywhere(sandbox), frozenset(endpoints))
 
 

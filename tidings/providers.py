@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from channels.base import Channel, everywhere
 from channels.breaker import Guarded
 from channels.http_sms import HttpSms, HttpSmsSettings
+from channels.inbox import InAppInbox
 from channels.pacing import Paced
 from channels.provider import Pace, Provider, ProviderSettings
 from channels.push import Push, PushSettings
@@ -26,7 +27,10 @@ from channels.webhook import EndpointSettings, Webhooks
 from channels.wechat import WeChat, WeChatSettings
 from domain.catalogue import ChannelName
 from domain.errors import InputRefused
+from stores.app_inbox import StoredMailbox
+from stores.database import open_store
 from tidings.bootstrap import Tidings, bootstrap
+from tidings.guarding import Guarding
 from tidings.links import LinkKeys, Links
 from tidings.personalising import Personal
 from tidings.settings import Settings
@@ -34,17 +38,30 @@ from tidings.settings import Settings
 _HERE = "http://localhost:8080"
 
 
+class InAppSettings(ProviderSettings, tag="in_app", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The inbox in the bank's own app, which the store keeps."""
+
+
 class SandboxSettings(ProviderSettings, tag="sandbox", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The folder that messages are written to and never leave."""
 
 
-Kinds = SmtpSettings | TwilioSettings | HttpSmsSettings | PushSettings | WeChatSettings | SandboxSettings
+Kinds = (
+    SmtpSettings
+    | TwilioSettings
+    | HttpSmsSettings
+    | PushSettings
+    | WeChatSettings
+    | InAppSettings
+    | SandboxSettings
+)
 _CHANNELS: dict[type[ProviderSettings], tuple[ChannelName, ...]] = {
     SmtpSettings: ("email",),
     TwilioSettings: ("sms",),
     HttpSmsSettings: ("sms",),
     PushSettings: ("push",),
     WeChatSettings: ("wechat",),
+    InAppSettings: ("inbox",),
     SandboxSettings: ("email", "sms", "push", "inbox", "wechat"),
 }
 
@@ -58,7 +75,7 @@ class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     the sandbox.
     """
 
-    brand: str = "Your bank"
+    brand: str = ""
     public_url: str = ""
     link_keys: tuple[Secret, ...] = ()
     api_keys: tuple[Secret, ...] = ()
@@ -66,6 +83,7 @@ class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     route: dict[ChannelName, tuple[str, ...]] = {}
     provider: dict[str, Kinds] = {}
     endpoint: dict[str, EndpointSettings] = {}
+    guard: Guarding = Guarding()
 
 
 class Ways(Struct, frozen=True):
@@ -95,9 +113,9 @@ def read_channels(path: Path) -> ChannelsFile:
     return file
 
 
-def ways(file: ChannelsFile, *, outbox: Path) -> Ways:
+def ways(file: ChannelsFile, *, mailbox: StoredMailbox, outbox: Path) -> Ways:
     """Everything that the file names, built; nothing is connected to yet. Raises InputRefused for secrets."""
-    adapters = {name: _adapter(name, found, outbox) for name, found in file.provider.items()}
+    adapters = {name: _adapter(name, found, mailbox, outbox) for name, found in file.provider.items()}
     guarded = {
         name: Guarded(Paced(adapter, _share(file.provider[name].pace, file.workers)))
         for name, adapter in adapters.items()
@@ -123,8 +141,9 @@ def ways(file: ChannelsFile, *, outbox: Path) -> Ways:
 def opened(settings: Settings, path: Path | None) -> tuple[Tidings, Ways]:
     """The open store with the ways that a file names; without a file all messages go to the sandbox."""
     file = ChannelsFile() if path is None else read_channels(path)
-    found = ways(file, outbox=settings.outbox)
-    return bootstrap(settings, channels=found.channels, endpoints=file.endpoint), found
+    engine = open_store(settings.store)
+    found = ways(file, mailbox=StoredMailbox(engine), outbox=settings.outbox)
+    return bootstrap(settings, engine=engine, channels=found.channels, endpoints=file.endpoint), found
 
 
 def _passing() -> str:
@@ -154,7 +173,7 @@ def _problems(file: ChannelsFile) -> Iterator[str]:
         yield "link_keys is empty: links in messages must be signed"
 
 
-def _adapter(name: str, settings: ProviderSettings, outbox: Path) -> Provider:
+def _adapter(name: str, settings: ProviderSettings, mailbox: StoredMailbox, outbox: Path) -> Provider:
     match settings:
         case SmtpSettings():
             return Smtp(name, settings)
@@ -166,6 +185,8 @@ def _adapter(name: str, settings: ProviderSettings, outbox: Path) -> Provider:
             return Push(name, settings)
         case WeChatSettings():
             return WeChat(name, settings)
+        case InAppSettings():
+            return InAppInbox(name, mailbox)
         case _:
             return Sandbox(outbox, name=name)
 

@@ -17,6 +17,7 @@ from stores.due import due_partitions, rulebook_in_force
 from tidings import sending
 from tidings.bootstrap import Tidings
 from tidings.calling import Courier
+from tidings.guarding import watch
 from tidings.process import Tally, Worker
 from tidings.providers import Ways
 
@@ -26,6 +27,7 @@ LOOK_SECONDS = 0.2
 _REST_SECONDS = 5.0
 _CALLS_EVERY = timedelta(seconds=1)
 _LEDGER_EVERY = timedelta(seconds=10)
+_GUARD_EVERY = timedelta(minutes=1)
 
 
 class Serving:
@@ -104,11 +106,17 @@ class Working:
 
 
 def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:
-    """What recurs while a process serves: calls that are due, and the ledger."""
+    """What recurs while a process serves: calls that are due, the ledger, and the guard of journeys."""
     courier = Courier(Calls(tidings.engine), tidings.inbox, ways.webhooks, clock=clock)
     return Sweeps(
         [
             Sweep("calls", _CALLS_EVERY, courier.deliver),
             Sweep("ledger", _LEDGER_EVERY, tidings.ledger.catch_up),
+            Sweep("guard", _GUARD_EVERY, lambda: _guard(tidings, ways, clock())),
         ]
     )
+
+
+def _guard(tidings: Tidings, ways: Ways, now: datetime) -> None:
+    for alarm in watch(tidings, now, ways.file.guard):
+        log.warning("journey %s %s: %s", alarm.journey, alarm.level, alarm.reason)

@@ -180,7 +180,7 @@ def test_a_receipt_that_comes_before_our_own_commit_of_the_outcome_is_taken(tmp_
         service.calls_back(receipt("delivered", message))
         assert told_of(service) == [("message.delivered/1", "c-1")]
         service.run()
-    assert [entry.status for entry in bank.ledger()] == ["delivered"]
+    assert [(entry.status, entry.delivery) for entry in bank.ledger()] == [("accepted", "delivered")]
     assert bank.verify().ok
 
 

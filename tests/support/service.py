@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import uvicorn
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from channels.base import Answer, Outcome, Outgoing
 from channels.provider import Callback, Receipt
+from channels.webhook import LateAnswer
 from domain import catalogue as facts
 from domain.catalogue import ChannelName, Envelope
 from domain.errors import InputRefused
@@ -49,9 +51,12 @@ class ScriptedProvider:
         except msgspec.DecodeError as error:
             raise InputRefused("callback.unreadable") from error
 
-    def handshake(self, query: Mapping[str, str]) -> str | None:
+    def echo(self, callback: Callback) -> str:
         """What was asked, where the question is signed."""
-        return query.get("echostr") if query.get("signature") == "good" else None
+        query = dict(parse_qsl(urlsplit(callback.url).query))
+        if query.get("signature") != "good":
+            raise InputRefused("callback.forged")
+        return query["echostr"]
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Nothing leaves by it here."""
@@ -86,7 +91,7 @@ class InApp(Struct):
 class Mailboxes:
     """Every customer has one message, with their name in it."""
 
-    def list(self, customer: str) -> list[InApp]:
+    def letters(self, customer: str, now: datetime) -> list[InApp]:
         """It."""
         return [InApp("m-1", f"Dear {customer}")]
 
@@ -94,14 +99,12 @@ class Mailboxes:
 class Hooks:
     """Calls and answers of one webhook: a body is believed that says so."""
 
-    def verify(
-        self, endpoint: str, headers: Mapping[str, str], body: bytes, at: datetime
-    ) -> tuple[str, bool, dict[str, str | int | bool | None]]:
+    def verify(self, endpoint: str, callback: Callback) -> LateAnswer:
         """What the body says."""
-        if headers.get("webhook-signature") != f"good for {endpoint}":
+        if callback.headers.get("webhook-signature") != f"good for {endpoint}":
             raise InputRefused("callback.forged")
-        said = msgspec.json.decode(body)
-        return said["call"], said["ok"], said.get("values", {})
+        said = msgspec.json.decode(callback.body)
+        return LateAnswer("k", said["call"], said["ok"], said.get("values", {}))
 
     def customer_of(self, call: str) -> str | None:
         """Only the calls whose ids say whom they were for are known."""

@@ -19,7 +19,7 @@ def routes(parts: Parts) -> APIRouter:
     async def listed(customer: str, request: Request) -> Response:
         """The customer's messages, newest first."""
         check_key(request, parts.settings)
-        found = await run_in_threadpool(_mailbox(parts).list, customer)
+        found = await run_in_threadpool(_mailbox(parts).letters, customer, parts.clock())
         return Response(msgspec.json.encode({"messages": found}), media_type="application/json")
 
     @router.post("/inbox/{customer}/{message}/read", status_code=204)

@@ -1,7 +1,5 @@
 """POST /callbacks/{provider}: what providers tell of messages and of those who got them."""
 
-from collections.abc import Callable
-
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -9,7 +7,7 @@ from channels.provider import Callback, Provider
 from domain.errors import InputRefused
 from stores.inbox import Refusal
 from tidings.api.guard import Problem, body_of
-from tidings.api.parts import Parts
+from tidings.api.parts import Echo, Parts
 
 BODY_BYTES = 1_048_576
 _STATUS = {"callback.forged": 403, "callback.unreadable": 400}
@@ -32,14 +30,15 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/callbacks/{provider}")
     async def asked(provider: str, request: Request) -> Response:
         """A provider's question whether this address is ours, where it has one."""
-        handshake: Callable[[dict[str, str]], str | None] | None = getattr(
-            _provider(parts, provider), "handshake", None
-        )
-        if handshake is None:
+        found = _provider(parts, provider)
+        if not isinstance(found, Echo):
             raise Problem(405, "web.wrong_method")
-        answer = handshake(dict(request.query_params))
-        if answer is None:
-            raise Problem(403, "callback.forged")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        callback = Callback(public_url_of(parts, request), headers, b"", parts.clock())
+        try:
+            answer = found.echo(callback)
+        except InputRefused as error:
+            raise Problem(_STATUS.get(error.code, 400), error.code, **error.values) from error
         return Response(answer, media_type="text/plain")
 
     return router

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from channels.provider import Provider
+from channels.provider import Callback, Provider
+from channels.webhook import LateAnswer
 from tidings.bootstrap import Tidings
 from tidings.choices import Choices
 from tidings.links import Links
 from tidings.receiving import Receiver
-
-AnswerValues = dict[str, str | int | bool | None]
 
 
 @dataclass(frozen=True)
@@ -30,27 +29,26 @@ class ServiceSettings:
     documented: bool = False
 
 
-class Handshake(Protocol):
+@runtime_checkable
+class Echo(Protocol):
     """What a provider may have besides: it checks our address by asking for an answer once."""
 
-    def handshake(self, query: Mapping[str, str]) -> str | None:
-        """The answer that the provider expects; None where it is not the provider that asks."""
+    def echo(self, callback: Callback) -> str:
+        """The answer that the provider expects. Raises InputRefused where it is not the provider's call."""
 
 
 class Mailbox(Protocol):
     """Messages in the inbox of the bank's own app."""
 
-    def list(self, customer: str) -> Sequence[Struct]:
-        """The customer's messages, newest first."""
+    def letters(self, customer: str, now: datetime) -> Sequence[Struct]:
+        """The customer's messages that make sense by now (aware UTC), newest first."""
 
 
 class Answers(Protocol):
     """Checks what a journey's webhook answers later."""
 
-    def verify(
-        self, endpoint: str, headers: Mapping[str, str], body: bytes, at: datetime
-    ) -> tuple[str, bool, AnswerValues]:
-        """The call that is answered, whether it went well, and values. Raises InputRefused."""
+    def verify(self, endpoint: str, callback: Callback) -> LateAnswer:
+        """What is answered to which call. Raises InputRefused."""
 
 
 class Calls(Protocol):

@@ -11,8 +11,8 @@ from channels.base import Accepted, Rejected, Unknown
 from channels.inbox import InAppInbox
 from channels.provider import Callback
 from domain.errors import InputRefused
+from stores.app_inbox import StoredMailbox
 from stores.database import connect, open_store
-from stores.mailbox import StoredMailbox
 from support.bank import Bank
 from support.channel_contract import NOW, ChannelContract, outgoing
 from support.facts import at, erased, registered

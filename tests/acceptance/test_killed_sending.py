@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.catalogue import ChannelName
 from support.campaign import fought
 from support.served import ROOT
 from support.stream import Provider
@@ -44,6 +45,54 @@ base_url = "http://127.0.0.1:PORT"
 """
 
 
+PUSH = """
+[route]
+push = ["devices"]
+[provider.devices]
+kind = "push"
+"""
+FCM = (
+    PUSH
+    + """
+[provider.devices.fcm]
+service_account = {file = "FOLDER/service-account.json"}
+base_url = "http://127.0.0.1:PORT"
+token_uri = "http://127.0.0.1:PORT/token"
+"""
+)
+APNS = (
+    PUSH
+    + """
+[provider.devices.apns]
+key = {file = "FOLDER/apns.p8"}
+key_id = "KEY1234567"
+team_id = "TEAM123456"
+topic = "com.example.bank"
+base_url = "https://127.0.0.1:PORT"
+ca_file = "FOLDER/ca.pem"
+"""
+)
+WEB = (
+    PUSH
+    + """
+[provider.devices.web]
+subject = "mailto:push@bank.example"
+key = {file = "FOLDER/vapid.pem"}
+hosts = ["127.0.0.1:PORT"]
+allow_http = true
+"""
+)
+WECHAT = """
+[route]
+wechat = ["account"]
+[provider.account]
+kind = "wechat"
+appid = "wx0123456789abcdef"
+secret = {file = "FOLDER/app-secret"}
+base_url = "http://127.0.0.1:PORT"
+"""
+
+
 @contextmanager
 def stand_in(*command: str) -> Iterator[int]:
     """A provider in a process of its own; gives the port that it says it listens on."""
@@ -70,7 +119,8 @@ def stand_in(*command: str) -> Iterator[int]:
 def ways(folder: Path, settings: str, port: int) -> list[str]:
     """The words of the command line for these settings of channels."""
     path = folder / "channels.toml"
-    path.write_text(HEAD + settings.replace("PORT", str(port)))
+    told = settings.replace("PORT", str(port)).replace("FOLDER", str(folder))
+    path.write_text(HEAD + told)
     return ["--channels", str(path)]
 
 
@@ -137,5 +187,33 @@ def test_texts(tmp_path: Path) -> None:
             ways=ways(tmp_path, TWILIO, port),
             taken=lambda: [json.loads(line)["id"] for line in lines(taken)],
             customer=lambda number: {"phone": f"+420601{number:06}"},
+        )
+    campaign.check()
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kind", "settings", "channel"),
+    [("fcm", FCM, "push"), ("apns", APNS, "push"), ("webpush", WEB, "push"), ("wechat", WECHAT, "wechat")],
+)
+def test_push_and_wechat(kind: str, settings: str, channel: ChannelName, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    with stand_in("support.push_servers", kind, "--folder", str(tmp_path), "--log", str(taken)) as port:
+        subscription = tmp_path / "subscription.json"
+        campaign = fought(
+            tmp_path,
+            channel,
+            messages=MESSAGES,
+            kills=KILLS,
+            seed=SEED,
+            ways=ways(tmp_path, settings, port),
+            taken=lambda: [json.loads(line)["key"] for line in lines(taken)],
+            customer=lambda number: {
+                "device": f"apns:{number:064x}" if kind == "apns" else f"fcm:device-{number}",
+                "wechat": f"open-{number}",
+            },
+            device=f"web:{subscription.read_text()}" if kind == "webpush" else "",
         )
     campaign.check()

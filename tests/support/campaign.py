@@ -13,7 +13,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from domain.catalogue import ChannelName, CustomFact, Envelope, Fact, Purpose
+from domain.catalogue import ChannelName, CustomFact, DeviceRegistered, Envelope, Fact, Purpose
 from stores.projections import LedgerEntry
 from support.asking import SHIPPED, asks
 from support.bank import Bank
@@ -68,11 +68,12 @@ def fought(
     ways: Sequence[str],
     taken: Callable[[], Sequence[str]],
     customer: Callable[[int], Mapping[str, str]] = lambda number: {},
+    device: str = "",
 ) -> Campaign:
     """Send so many messages, a quarter of each purpose, and kill the sender at as many random moments.
 
     ``taken`` gives the ids that the provider took so far, with repetitions; ``customer`` says more of the
-    customer of a number.
+    customer of a number, and ``device`` is one that all have.
     """
     purposes: tuple[Purpose, ...] = get_args(Purpose)
     journeys = [asks(purpose, channel, template=f"say-{purpose}") for purpose in purposes]
@@ -88,6 +89,8 @@ def fought(
     for number in range(messages // len(purposes)):
         who = f"c-{number}"
         facts: list[Fact] = [registered(zone=zone, **customer(number)), granted()]
+        if device:
+            facts.append(DeviceRegistered(source="/test", id=f"device-{number}", device=device))
         told += [envelope(who, before, fact) for fact in facts]
         for purpose in purposes:
             fact = CustomFact(source="/test", id=f"{who}-{purpose}")

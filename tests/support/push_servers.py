@@ -299,6 +299,8 @@ def main() -> None:
     server = _SERVERS[said.kind](said.folder, port=said.port, log=said.log)
     server.will(*(_fault(word) for word in said.first.split(",") if word))
     with server:
+        if isinstance(server, WebPushServer):
+            (said.folder / "subscription.json").write_text(server.subscription())
         print(server.port, flush=True)  # noqa: T201 - whoever started it reads the port here
         asyncio.run(asyncio.Event().wait())
 

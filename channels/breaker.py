@@ -16,9 +16,12 @@ from channels.base import Answer, Outcome, Outgoing, Retry, Unknown
 from channels.provider import Callback, Provider, Receipt
 
 CIRCUIT_OPEN = "circuit_open"
-# Refusals of a provider that is well: it is given too much, or one mailbox is busy (RFC 5321, 450 to 452).
+# Refusals of a provider that is well: it is given too much (HTTP 429, Twilio 20429, 14107 and 30001, WeChat
+# 45009 and 45011), or one mailbox is busy (RFC 5321, 450 to 452).
 _WELL = re.compile(
-    r"(?<!\d)(429|45[0-2])(?!\d)|paced|rate.?limit|too.?many|quota|throttl|greylist", re.IGNORECASE
+    r"(?<!\d)(408|409|425|429|20429|14107|30001|45009|45011|45[0-2])(?!\d)"
+    r"|paced|rate.?limit|too.?many|quota|throttl|greylist",
+    re.IGNORECASE,
 )
 # Between two looks at the circuit no more than this is handed over.
 _AT_ONCE = 1000

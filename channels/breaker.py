@@ -16,10 +16,10 @@ from channels.base import Answer, Outcome, Outgoing, Retry, Unknown
 from channels.provider import Callback, Provider, Receipt
 
 CIRCUIT_OPEN = "circuit_open"
-# Refusals of a provider that is well: it is given too much (HTTP 429, Twilio 20429, 14107 and 30001, WeChat
+# Refusals of a provider that is well: it is given too much (HTTP 429, Twilio 20429 and others, WeChat
 # 45009 and 45011), or one mailbox is busy (RFC 5321, 450 to 452).
 _WELL = re.compile(
-    r"(?<!\d)(408|409|425|429|20429|14107|30001|45009|45011|45[0-2])(?!\d)"
+    r"(?<!\d)(408|409|425|429|20429|14107|21611|30001|63017|63038|45009|45011|45[0-2])(?!\d)"
     r"|paced|rate.?limit|too.?many|quota|throttl|greylist",
     re.IGNORECASE,
 )

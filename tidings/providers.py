@@ -67,7 +67,7 @@ _CHANNELS: dict[type[ProviderSettings], tuple[ChannelName, ...]] = {
 
 
 class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the file says. ``route`` lists providers by channel, in the order in which they are tried.
+    """What the file says. ``routes`` list providers by channel, in the order in which they are tried.
 
     ``brand`` is the bank's name on its pages, ``public_url`` where customers and providers reach us.
     ``link_keys`` sign links, the first one new ones; ``api_keys`` are asked of the bank's own programs.
@@ -80,9 +80,9 @@ class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     link_keys: tuple[Secret, ...] = ()
     api_keys: tuple[Secret, ...] = ()
     workers: Annotated[int, Meta(ge=1, le=1000)] = 1
-    route: dict[ChannelName, tuple[str, ...]] = {}
-    provider: dict[str, Kinds] = {}
-    endpoint: dict[str, EndpointSettings] = {}
+    routes: dict[ChannelName, tuple[str, ...]] = {}
+    providers: dict[str, Kinds] = {}
+    webhooks: dict[str, EndpointSettings] = {}
     guard: Guarding = Guarding()
 
 
@@ -115,15 +115,15 @@ def read_channels(path: Path) -> ChannelsFile:
 
 def ways(file: ChannelsFile, *, mailbox: StoredMailbox, outbox: Path) -> Ways:
     """Everything that the file names, built; nothing is connected to yet. Raises InputRefused for secrets."""
-    adapters = {name: _adapter(name, found, mailbox, outbox) for name, found in file.provider.items()}
+    adapters = {name: _adapter(name, found, mailbox, outbox) for name, found in file.providers.items()}
     guarded = {
-        name: Guarded(Paced(adapter, _share(file.provider[name].pace, file.workers)))
+        name: Guarded(Paced(adapter, _share(file.providers[name].pace, file.workers)))
         for name, adapter in adapters.items()
     }
     keys = [key.reveal() for key in file.link_keys] or [_passing()]
     links = Links(file.public_url or _HERE, LinkKeys(keys))
     routes: dict[ChannelName, Channel] = {
-        channel: Route([guarded[name] for name in names]) for channel, names in file.route.items()
+        channel: Route([guarded[name] for name in names]) for channel, names in file.routes.items()
     }
     channels = {
         name: Personal(channel, links) for name, channel in (everywhere(Sandbox(outbox)) | routes).items()
@@ -131,7 +131,7 @@ def ways(file: ChannelsFile, *, mailbox: StoredMailbox, outbox: Path) -> Ways:
     return Ways(
         channels=channels,
         providers=adapters,
-        webhooks=Webhooks(file.endpoint),
+        webhooks=Webhooks(file.webhooks),
         links=links,
         api_keys=[key.reveal() for key in file.api_keys],
         file=file,
@@ -143,7 +143,7 @@ def opened(settings: Settings, path: Path | None) -> tuple[Tidings, Ways]:
     file = ChannelsFile() if path is None else read_channels(path)
     engine = open_store(settings.store)
     found = ways(file, mailbox=StoredMailbox(engine), outbox=settings.outbox)
-    return bootstrap(settings, engine=engine, channels=found.channels, endpoints=file.endpoint), found
+    return bootstrap(settings, engine=engine, channels=found.channels, endpoints=file.webhooks), found
 
 
 def _passing() -> str:
@@ -153,20 +153,20 @@ def _passing() -> str:
 
 def _problems(file: ChannelsFile) -> Iterator[str]:
     """All that the types do not say."""
-    for channel, names in file.route.items():
+    for channel, names in file.routes.items():
         if not names:
-            yield f"route.{channel} names no provider"
+            yield f"routes.{channel} names no provider"
         if len(set(names)) < len(names):
-            yield f"route.{channel} names a provider twice"
+            yield f"routes.{channel} names a provider twice"
         for name in names:
-            found = file.provider.get(name)
+            found = file.providers.get(name)
             if found is None:
-                known = ", ".join(file.provider) or "none"
-                yield f"route.{channel}: no provider {name!r} (there are: {known})"
+                known = ", ".join(file.providers) or "none"
+                yield f"routes.{channel}: no provider {name!r} (there are: {known})"
             elif channel not in _CHANNELS[type(found)]:
                 kind = found.__struct_config__.tag
-                yield f"route.{channel}: {name!r} is of the kind {kind}, which sends no {channel}"
-    real = [name for name, found in file.provider.items() if not isinstance(found, SandboxSettings)]
+                yield f"routes.{channel}: {name!r} is of the kind {kind}, which sends no {channel}"
+    real = [name for name, found in file.providers.items() if not isinstance(found, SandboxSettings)]
     if real and not file.public_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         yield "public_url must be an https address: links to unsubscribe lead there"
     if real and not file.link_keys:

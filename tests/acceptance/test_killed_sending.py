@@ -22,9 +22,9 @@ public_url = "http://127.0.0.1:1"
 link_keys = [{env = "TEST_LINK_KEY"}]
 """
 SMTP = """
-[route]
+[routes]
 email = ["relay"]
-[provider.relay]
+[providers.relay]
 kind = "smtp"
 host = "127.0.0.1"
 port = PORT
@@ -33,9 +33,9 @@ sender = {address = "care@bank.example", names = {en = "Your bank"}}
 """
 ACCOUNT = "AC00000000000000000000000000000001"
 TWILIO = f"""
-[route]
+[routes]
 sms = ["twilio"]
-[provider.twilio]
+[providers.twilio]
 kind = "twilio"
 account_sid = "{ACCOUNT}"
 auth_token = {{env = "TEST_TOKEN"}}
@@ -46,15 +46,15 @@ base_url = "http://127.0.0.1:PORT"
 
 
 PUSH = """
-[route]
+[routes]
 push = ["devices"]
-[provider.devices]
+[providers.devices]
 kind = "push"
 """
 FCM = (
     PUSH
     + """
-[provider.devices.fcm]
+[providers.devices.fcm]
 service_account = {file = "FOLDER/service-account.json"}
 base_url = "http://127.0.0.1:PORT"
 token_uri = "http://127.0.0.1:PORT/token"
@@ -63,7 +63,7 @@ token_uri = "http://127.0.0.1:PORT/token"
 APNS = (
     PUSH
     + """
-[provider.devices.apns]
+[providers.devices.apns]
 key = {file = "FOLDER/apns.p8"}
 key_id = "KEY1234567"
 team_id = "TEAM123456"
@@ -75,7 +75,7 @@ ca_file = "FOLDER/ca.pem"
 WEB = (
     PUSH
     + """
-[provider.devices.web]
+[providers.devices.web]
 subject = "mailto:push@bank.example"
 key = {file = "FOLDER/vapid.pem"}
 hosts = ["127.0.0.1:PORT"]
@@ -83,9 +83,9 @@ allow_http = true
 """
 )
 WECHAT = """
-[route]
+[routes]
 wechat = ["account"]
-[provider.account]
+[providers.account]
 kind = "wechat"
 appid = "wx0123456789abcdef"
 secret = {file = "FOLDER/app-secret"}

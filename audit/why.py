@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct
 
+from domain.catalogue import Fact
 from domain.errors import NotFound, StoreCorrupt
 from domain.events import (
     AdmissionRefused,
@@ -41,7 +42,7 @@ class Explanation(Struct, frozen=True):
     """A message, what became of it and why. ``rule`` and ``values`` are those of a refusal.
 
     ``consent`` is the customer's word that the message rested on, or that forbade it. ``chain`` leads from
-    the first cause to the message's last event.
+    the first cause to the message's last event. ``returns`` is what was told of it afterwards.
     """
 
     message: str
@@ -59,6 +60,7 @@ class Explanation(Struct, frozen=True):
     values: Values
     consent: Link | None
     chain: list[Link]
+    returns: list[Link] = []
 
 
 def explain(subject: str, history: Sequence[Event], message: str) -> Explanation:
@@ -66,7 +68,8 @@ def explain(subject: str, history: Sequence[Event], message: str) -> Explanation
 
     Raises NotFound where the history knows no such message.
     """
-    life = [event for event in history if getattr(event.body, "message", None) == message]
+    about = [event for event in history if getattr(event.body, "message", None) == message]
+    life = [event for event in about if not isinstance(event.body, Fact)]
     if not life or not isinstance(request := life[0].body, MessageRequested):
         raise NotFound("message.unknown", message=message)
     last = life[-1]
@@ -88,6 +91,7 @@ def explain(subject: str, history: Sequence[Event], message: str) -> Explanation
         values=refusal.values if refusal else {},
         consent=_consent(history, life),
         chain=[_link(event) for event in causes(history, last)],
+        returns=[_link(event) for event in about if isinstance(event.body, Fact)],
     )
 
 

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
-from domain.catalogue import CustomerChanged, CustomFact, Envelope, Fact, Purpose
+from domain.catalogue import (
+    CustomerChanged,
+    CustomFact,
+    Envelope,
+    Fact,
+    MessageClicked,
+    MessageDelivered,
+    MessageOpened,
+    MessageUndelivered,
+    Purpose,
+)
 from domain.policy import Policy
 from journeys.definition import Journey
 from stores.projections import LedgerEntry
@@ -93,7 +103,7 @@ class TestNotTaken:
         life = Life(tmp_path, asks("care"), Retry("smtp 451", after=HOUR, provider="relay")).ask(MORNING)
         life.until(MORNING + HOUR / 2)
         assert life.entry.status == "postponed"
-        assert life.entry.reason == "postponed"
+        assert life.entry.reason == "smtp 451"
         assert 'Rule "postponed"' in life.told_why()
         assert "smtp 451" in life.told_why()
         assert "relay" in life.told_why()
@@ -222,3 +232,26 @@ class TestNobodyKnows:
         assert len({message.id for message in life.provider.given}) == 1
         assert len(life.provider.given) == 7
         assert life.entry.status == "unknown"
+
+
+class TestComesBack:
+    """What is told of a message afterwards changes nothing of why it was sent."""
+
+    @pytest.mark.parametrize(
+        ("fact", "english", "chinese"),
+        [
+            (MessageDelivered, "it reached the customer", "已送达"),
+            (MessageUndelivered, "could not be delivered", "未能送达"),
+            (MessageOpened, "the customer opened it", "打开了"),
+            (MessageClicked, "followed a link", "点击了"),
+        ],
+    )
+    def test_it_is_told_beside_why_it_was_sent(
+        self, fact: type[Fact], english: str, chinese: str, tmp_path: Path
+    ) -> None:
+        life = Life(tmp_path, asks("care")).ask(MORNING).until(MORNING + HOUR)
+        back = fact(source="/test", id="back", message=life.entry.id)  # type: ignore[call-arg]
+        life.told(MORNING + 2 * HOUR, back).until(LATER)
+        assert "was sent: the provider accepted it" in life.told_why()
+        assert english in life.told_why()
+        assert chinese in life.told_why("zh-CN")

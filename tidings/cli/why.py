@@ -78,6 +78,10 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
     for link in _without_detours(explanation.chain):
         at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
         told += _cause(link, wording, {**values, **link.values, "at": at})
+    for link in explanation.returns:
+        at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
+        code = f"why.return.{link.kind.partition('/')[0]}"
+        told.append(wording.tell(code, {**link.values, "at": at}))
     return told
 
 

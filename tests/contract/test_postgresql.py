@@ -30,7 +30,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.mark.parametrize("number", [3, 300], ids=["as arrays", "by COPY"])
 def test_values_come_back_as_they_were(engine: Engine, number: int) -> None:
     names = [*AWKWARD, *(f"filling {n}" for n in range(number - len(AWKWARD)))]
-    given = [(1, name, -(2**62) + n) for n, name in enumerate(names)]
+    given = [(1, name, -(2**62) + n, n % 2) for n, name in enumerate(names)]
     with writing(engine) as connection:
         insert(connection, outbox, given)
         found = connection.execute(select(outbox)).all()
@@ -45,7 +45,7 @@ def test_bytes_and_lists_of_texts_come_back_as_they_were(engine: Engine) -> None
     with writing(engine) as connection:
         upsert(connection, heads, [(1, n, 1, n, hash_) for n, hash_ in enumerate(hashes)])
         upsert(connection, heads, [(1, n, 2, n, hash_) for n, hash_ in enumerate(hashes)])
-        insert(connection, outbox, [(1, name, n) for n, name in enumerate(AWKWARD)])
+        insert(connection, outbox, [(1, name, n, 0) for n, name in enumerate(AWKWARD)])
     with reading(engine) as connection:
         found = rows(connection, "SELECT version, hash FROM heads WHERE partition = :p ORDER BY stream", p=1)
         asked = "SELECT count(*) FROM outbox WHERE partition = 1 AND message {among names}"

@@ -13,7 +13,17 @@ from statistics import median
 
 from msgspec import Struct
 
-_LIBRARIES = ("sqlalchemy", "msgspec", "jinja2", "eventsourcing", "apscheduler", "psycopg", "matplotlib")
+_LIBRARIES = (
+    "sqlalchemy",
+    "msgspec",
+    "jinja2",
+    "eventsourcing",
+    "apscheduler",
+    "psycopg",
+    "matplotlib",
+    "aiosmtplib",
+    "twilio",
+)
 _COMMITS = 200
 _KIB_PER_GIB = 1024 * 1024
 

@@ -29,6 +29,14 @@ _SHOWN = {
         "bytes_per_event",
     ),
     "timers": ("us_per_timer", "plain_us_per_timer", "times_plain", "times_plain_cpu"),
+    "mail": (
+        "mails_per_cpu_s",
+        "bare_mails_per_cpu_s",
+        "times_bare",
+        "times_bare_making",
+        "signed_rsa_mails_per_cpu_s",
+    ),
+    "texts": ("messages_per_cpu_s", "bare_messages_per_cpu_s", "share_of_bare"),
     "verify": ("events_per_s", "times_run", "times_run_cpu"),
     "growth": (
         "cost_ratio",

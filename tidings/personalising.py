@@ -24,17 +24,19 @@ class Personal:
         self._links = links
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
-        return await self._channel.send([self._filled(message) for message in messages])
+        return await self._channel.send([with_links(message, self._links) for message in messages])
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """The same words as they left: some providers are asked by them."""
-        return await self._channel.ask([self._filled(message) for message in messages])
+        return await self._channel.ask([with_links(message, self._links) for message in messages])
 
     async def close(self) -> None:
         await self._channel.close()
 
-    def _filled(self, message: Outgoing) -> Outgoing:
-        maker = self._links.for_message(message.id, message.customer, message.channel)
-        text, html = personalised(message.text, message.html, maker)
-        can_be_left = message.purpose in _CAN_BE_LEFT
-        return replace(message, text=text, html=html, unsubscribe=maker.unsubscribe if can_be_left else "")
+
+def with_links(message: Outgoing, links: Links) -> Outgoing:
+    """The message with its customer's own links, and the address to unsubscribe where it can be left."""
+    maker = links.for_message(message.id, message.customer, message.channel)
+    text, html = personalised(message.text, message.html, maker)
+    can_be_left = message.purpose in _CAN_BE_LEFT
+    return replace(message, text=text, html=html, unsubscribe=maker.unsubscribe if can_be_left else "")

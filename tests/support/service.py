@@ -95,6 +95,10 @@ class Mailboxes:
         """It."""
         return [InApp("m-1", f"Dear {customer}")]
 
+    def read(self, customer: str, message: str, at: datetime) -> bool:
+        """It was."""
+        return True
+
 
 class Hooks:
     """Calls and answers of one webhook: a body is believed that says so."""

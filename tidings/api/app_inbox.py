@@ -26,8 +26,7 @@ def routes(parts: Parts) -> APIRouter:
     async def read(customer: str, message: str, request: Request) -> Response:
         """The customer opened the message in the app; told twice it counts once."""
         check_key(request, parts.settings)
-        _mailbox(parts)
-        await run_in_threadpool(_opened, parts, customer, message)
+        await run_in_threadpool(_opened, parts, _mailbox(parts), customer, message)
         return Response(status_code=204)
 
     return router
@@ -39,9 +38,12 @@ def _mailbox(parts: Parts) -> Mailbox:
     return parts.mailbox
 
 
-def _opened(parts: Parts, customer: str, message: str) -> None:
+def _opened(parts: Parts, mailbox: Mailbox, customer: str, message: str) -> None:
     addressee = parts.receiver.addressees({message}).get(message)
     if addressee is None or addressee.customer != customer:
         raise Problem(404, "message.unknown", message=message)
     opened = Receipt(told="opened", key=f"{message}/read", channel="inbox", message=message)
-    parts.receiver.take(SOURCE, Callback("", {}, b"", parts.clock()), [opened])
+    now = parts.clock()
+    mailbox.read(customer, message, now)
+    # Told also where it was noted before: a crash may have lost the fact, and told twice it counts once.
+    parts.receiver.take(SOURCE, Callback("", {}, b"", now), [opened])

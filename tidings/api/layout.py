@@ -24,6 +24,7 @@ main { max-width: 40rem; margin: 0 auto 2.5rem; padding: 2rem; background: var(-
   border: 1px solid var(--line); border-radius: 12px; }
 h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .75rem; overflow-wrap: anywhere; }
 p { margin: 0 0 1rem; }
+.letter { white-space: pre-wrap; overflow-wrap: anywhere; }
 a { color: var(--accent); }
 form { margin: 0 0 1rem; }
 fieldset { border: 1px solid var(--line); border-radius: 10px; margin: 0 0 1.25rem; padding: .5rem 1.25rem; }
@@ -141,6 +142,11 @@ location.replace(document.getElementById("to").href);
 {% endblock %}
 """
 
+_VIEWED = """{% extends "base" %}
+{% block title %}{{ heading }}{% endblock %}
+{% block body %}<p class="letter">{{ text }}</p>{% endblock %}
+"""
+
 _PROBLEM = """{% extends "base" %}
 {% block title %}{{ tell("web.problem.title") }}{% endblock %}
 {% block body %}<p>{{ said }}</p>{% endblock %}
@@ -157,6 +163,7 @@ def environment() -> Environment:
         "done": _DONE,
         "preferences": _PREFERENCES,
         "leaving": _LEAVING,
+        "viewed": _VIEWED,
         "problem": _PROBLEM,
     }
     return Environment(

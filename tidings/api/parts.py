@@ -43,6 +43,9 @@ class Mailbox(Protocol):
     def letters(self, customer: str, now: datetime) -> Sequence[Struct]:
         """The customer's messages that make sense by now (aware UTC), newest first."""
 
+    def read(self, customer: str, message: str, at: datetime) -> bool:
+        """Note that the customer has read it; False where there is nothing to note."""
+
 
 class Answers(Protocol):
     """Checks what a journey's webhook answers later."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta, Struct
 
+from channels.at_once import at_once
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
@@ -28,7 +29,6 @@ from channels.calling import (
     NotSent,
     Reply,
     decoded,
-    each,
     no_answer,
     retry_after,
     wall_clock,
@@ -97,7 +97,7 @@ class Apns:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Hand these over; a message for an address that is no ``apns:<hex token>`` is rejected."""
-        return await each(messages, self._send, at_once=self._settings.concurrency)
+        return await at_once(self._send, messages, limit=self._settings.concurrency)
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """Unknown: APNs tells of no message afterwards."""

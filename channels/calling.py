@@ -6,9 +6,8 @@ Nothing here tries again: whether a message may be repeated is the engine's to d
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, TypeVar
 
 import h2.errors
@@ -19,6 +18,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from channels.base import Retry, Unknown
+from channels.retry_after import date_of
+from channels.retry_after import retry_after as wait_of
 from domain.errors import InputRefused
 
 M = TypeVar("M")
@@ -27,7 +28,6 @@ Clock = Callable[[], datetime]
 Place = str | httpx2.URL
 # Where a provider's interface begins.
 BaseUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]+$")]
-LONGEST_WAIT = timedelta(hours=6)
 # Answers of providers are short; what is longer is not one of them.
 LARGEST_ANSWER = 64 * 1024
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
@@ -79,14 +79,8 @@ def retry_after(reply: Reply, now: datetime) -> timedelta | None:
 
     Source: RFC 9110 section 10.2.3: seconds, or a date, which is read beside the server's own date.
     """
-    said = reply.headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return min(timedelta(seconds=int(said[:9])), LONGEST_WAIT)
-    at = _date(said)
-    if at is None:
-        return None
-    since = _date(reply.headers.get("date", "")) or now
-    return min(max(at - since, timedelta(0)), LONGEST_WAIT)
+    since = date_of(reply.headers.get("date", "")) or now
+    return wait_of(reply.headers.get("retry-after"), since)
 
 
 def word_of(said: str) -> str:
@@ -100,21 +94,6 @@ def decoded(content: bytes | str, into: type[R]) -> R | None:
         return msgspec.json.decode(content, type=into)
     except (ValueError, RecursionError):
         return None
-
-
-async def each(items: Sequence[M], one: Callable[[M], Awaitable[R]], *, at_once: int) -> list[R]:
-    """What ``one`` gives for each item, in their order, with at most ``at_once`` under way."""
-    given: dict[int, R] = {}
-    left = iter(enumerate(items))
-
-    async def work() -> None:
-        for place, item in left:
-            given[place] = await one(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(at_once, len(items))):
-            group.create_task(work())
-    return [given[place] for place in range(len(items))]
 
 
 class Line:
@@ -256,11 +235,3 @@ def verification(ca_file: str | None) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # an ssl.SSLError is one
         raise InputRefused("calling.ca_file", file=ca_file, reason=str(error)) from error
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from channels.at_once import at_once
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
@@ -24,7 +25,6 @@ from channels.calling import (
     NotSent,
     Reply,
     decoded,
-    each,
     no_answer,
     retry_after,
     wall_clock,
@@ -119,7 +119,7 @@ class Fcm:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Hand these over; a message for an address that is no ``fcm:<token>`` is rejected."""
-        return await each(messages, self._send, at_once=self._settings.concurrency)
+        return await at_once(self._send, messages, limit=self._settings.concurrency)
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """Unknown: FCM tells of no message by the id that it was given."""

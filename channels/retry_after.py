@@ -12,8 +12,14 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     if said.isascii() and said.isdigit():
         # Whatever has more digits is longer than the longest anyway.
         return min(LONGEST, timedelta(seconds=int(said[:9])))
+    at = date_of(said)
+    return None if at is None else max(timedelta(), min(LONGEST, at - now))
+
+
+def date_of(text: str) -> datetime | None:
+    """An instant as HTTP writes it (aware UTC); None for anything else."""
     try:
-        at = parsedate_to_datetime(said)
-    except (ValueError, IndexError, OverflowError):
+        at = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError, TypeError):
         return None
-    return max(timedelta(), min(LONGEST, (at if at.tzinfo else at.replace(tzinfo=UTC)) - now))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta, Struct
 from py_vapid import Vapid02, VapidException  # type: ignore[import-untyped]
 
+from channels.at_once import at_once
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
-from channels.calling import Clock, Line, Reply, each, no_answer, retry_after, wall_clock
+from channels.calling import Clock, Line, Reply, no_answer, retry_after, wall_clock
 from channels.device import LONGEST_LIFE_SECONDS, WebKeys, life_seconds, no_device, subscription_of
 from channels.provider import Callback, ProviderSettings, Receipt
 from channels.secret import Secret
@@ -90,7 +91,7 @@ class WebPush:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Hand these over; a message for an address that is no ``web:<subscription>`` is rejected."""
-        return await each(messages, self._send, at_once=self._settings.concurrency)
+        return await at_once(self._send, messages, limit=self._settings.concurrency)
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """Unknown: push services tell of no message afterwards."""

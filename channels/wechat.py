@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from channels.at_once import at_once
 from channels.base import Accepted, Answer, Outcome, Outgoing, Rejected, Retry, Unknown
 from channels.borrowed import Borrowed, Lent, NotLent
 from channels.calling import (
@@ -25,7 +26,6 @@ from channels.calling import (
     NotSent,
     Reply,
     decoded,
-    each,
     no_answer,
     retry_after,
     wall_clock,
@@ -113,7 +113,7 @@ class WeChat:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Hand these over; their text is ``Content`` in JSON."""
-        return await each(messages, self._send, at_once=self._settings.concurrency)
+        return await at_once(self._send, messages, limit=self._settings.concurrency)
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """Unknown: WeChat tells of no message by our id."""

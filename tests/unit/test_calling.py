@@ -5,8 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from channels.at_once import at_once
 from channels.borrowed import Borrowed, Lent, NotLent
-from channels.calling import LONGEST_WAIT, Line, Reply, decoded, each, retry_after, word_of
+from channels.calling import Line, Reply, decoded, retry_after, word_of
+from channels.retry_after import LONGEST
 from channels.wechat import WeChatSettings
 from domain.errors import InputRefused
 
@@ -23,10 +25,10 @@ def reply(**headers: str) -> Reply:
         ("0", timedelta(0)),
         ("90", timedelta(seconds=90)),
         (" 90 ", timedelta(seconds=90)),
-        ("99999999999999999999", LONGEST_WAIT),
+        ("99999999999999999999", LONGEST),
         ("Sun, 03 May 2026 07:10:00 GMT", timedelta(minutes=10)),
         ("Sun, 03 May 2026 06:00:00 GMT", timedelta(0)),
-        ("Mon, 04 May 2026 07:00:00 GMT", LONGEST_WAIT),
+        ("Mon, 04 May 2026 07:00:00 GMT", LONGEST),
         ("-5", None),
         ("1.5", None),
         ("soon", None),
@@ -72,7 +74,7 @@ def test_results_keep_their_order_and_no_more_is_under_way_than_allowed() -> Non
         under_way.remove(number)
         return -number
 
-    assert asyncio.run(each(range(100), one, at_once=7)) == [-number for number in range(100)]
+    assert asyncio.run(at_once(one, range(100), limit=7)) == [-number for number in range(100)]
     assert most == 7
 
 

@@ -3,7 +3,7 @@
 It holds no secrets, only where they lie. Everything that is wrong with it is told before anything is opened.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated
@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from channels.base import Channel, everywhere
+from channels.base import Channel, Outgoing, everywhere
 from channels.breaker import Guarded
 from channels.http_sms import HttpSms, HttpSmsSettings
 from channels.inbox import InAppInbox
@@ -21,11 +21,13 @@ from channels.push import Push, PushSettings
 from channels.route import Route
 from channels.sandbox import Sandbox
 from channels.secret import Secret
+from channels.segments import Cost
 from channels.smtp import Smtp, SmtpSettings
 from channels.twilio_sms import Twilio, TwilioSettings
 from channels.webhook import EndpointSettings, Webhooks
 from channels.wechat import WeChat, WeChatSettings
 from domain.catalogue import ChannelName
+from domain.clock import EPOCH
 from domain.errors import InputRefused
 from stores.app_inbox import StoredMailbox
 from stores.database import open_store
@@ -144,6 +146,28 @@ def opened(settings: Settings, path: Path | None) -> tuple[Tidings, Ways]:
     engine = open_store(settings.store)
     found = ways(file, mailbox=StoredMailbox(engine), outbox=settings.outbox)
     return bootstrap(settings, engine=engine, channels=found.channels, endpoints=file.webhooks), found
+
+
+def estimates(path: Path) -> Callable[[str, str, str], Cost | None]:
+    """What a text to a number, in a language, would cost by the first provider for texts in this file.
+
+    None where no provider for texts has prices. Raises InputRefused as ``read_channels``.
+    """
+    file = read_channels(path)
+    adapter: Twilio | HttpSms | None = None
+    for name in file.routes.get("sms", ())[:1]:
+        match file.providers[name]:
+            case TwilioSettings() as kind:
+                adapter = Twilio(name, kind)
+            case HttpSmsSettings() as gateway:
+                adapter = HttpSms(name, gateway)
+
+    def estimate(number: str, language: str, text: str) -> Cost | None:
+        if adapter is None:
+            return None
+        return adapter.estimate(Outgoing("", "sms", number, language, "", text, purpose="service", at=EPOCH))
+
+    return estimate
 
 
 def _passing() -> str:

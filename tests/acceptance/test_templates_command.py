@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +184,48 @@ def test_without_a_store_the_shipped_templates_are_looked_at(
     assert cli.run(["templates", "preview", "statement-ready", "--channel", "push"]) == 0
     assert capsys.readouterr().out.strip()
     assert not list(tmp_path.iterdir())
+
+
+PRICED = """
+public_url = "https://care.bank.example"
+link_keys = [{ env = "LINK_KEY" }]
+[routes]
+sms = ["twilio"]
+[providers.twilio]
+kind = "twilio"
+account_sid = "AC00000000000000000000000000000000"
+auth_token = { env = "TWILIO_TOKEN" }
+sender = "+15005550006"
+signature = { zh = "【您的银行】" }
+[providers.twilio.prices]
+currency = "EUR"
+per_segment = { "+420" = 0.05, "+86" = "0.03" }
+"""
+
+
+def test_a_text_tells_its_segments_and_what_it_costs_where_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TWILIO_TOKEN", "token")
+    path = tmp_path / "channels.toml"
+    path.write_text(PRICED)
+    bank, born = Bank(tmp_path), at("2026-01-01 12:00")
+    told = [
+        envelope("c-1", born, registered(phone="+420601000001", language="en")),
+        envelope("c-2", born, registered(phone="+8613800138000", language="zh-CN")),
+    ]
+    assert bank.take(told).refused == []
+    bank.run(born)
+    words = ["templates", "proof", "win-back-offer", "--customers", "c-1,c-2", "--out", str(tmp_path / "out")]
+    words += ["--store", bank.settings.store, "--json"]
+
+    def said(*more: str) -> list[dict[str, Any]]:
+        assert cli.run([*words, *more]) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+        return found
+
+    texts = {one["customer"]: one for one in said("--channels", str(path)) if one["channel"] == "sms"}
+    assert [texts[name]["segments"]["encoding"] for name in ("c-1", "c-2")] == ["gsm-7", "ucs-2"]
+    assert texts["c-1"]["cost"] == {"segments": 1, "amount": "0.05", "currency": "EUR"}
+    assert texts["c-2"]["cost"] == {"segments": 1, "amount": "0.03", "currency": "EUR"}
+    assert {one["cost"] for one in said()} == {None}

@@ -1,12 +1,16 @@
 """tidings templates: what is said, tried out and looked through, and what must not be said any more."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import click
+from msgspec import to_builtins
 
 from audit.replay import Replayed, replay
+from channels.segments import Cost, segments
 from domain.catalogue import ChannelName
+from domain.customer import Customer
 from domain.errors import InputRefused, NotFound
 from domain.events import Values
 from journeys.definition import Journey
@@ -17,6 +21,7 @@ from tidings.bootstrap import Tidings, bootstrap, wall_clock
 from tidings.changing import withdraw
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.trying import usual_store
+from tidings.cli.worker import channels_option
 from tidings.documents import Document, decode, read_document, shipped
 from tidings.previews import Preview, channels_of, merged, names, preview, told_to, value_of, written
 from tidings.template_checks import Linted, looked_through
@@ -104,6 +109,9 @@ def preview_command(
             terminal.write(shown.outcome.heading, style="bold")
             terminal.write()
         terminal.write(shown.outcome.text.rstrip("\n"))
+        if channel == "sms":
+            terminal.write()
+            terminal.tell("preview.segments", **to_builtins(segments(shown.outcome.text.rstrip("\n"))))
     else:
         _tell_want(terminal, shown.outcome)
         ctx.exit(1)
@@ -114,12 +122,17 @@ def preview_command(
 @click.argument("template", metavar="NAME")
 @click.option("--customers", metavar="ID,ID", required=True, help="Customers of the store.")
 @click.option("--out", type=_FOLDER, metavar="FOLDER", required=True, help="Where the messages are written.")
+@channels_option
 @common_options
-def proof_command(terminal: Terminal, template: str, customers: str, out: Path) -> None:
+def proof_command(
+    terminal: Terminal, template: str, customers: str, out: Path, channels: Path | None
+) -> None:
     """A template's messages for real customers, by every channel it has; nothing is sent or recorded.
 
-    Values are those of the customer's last message of this template, or made up where there was none.
+    Values are those of the customer's last message of this template, or made up where there was none. Texts
+    tell what they would cost by the prices in the settings of channels.
     """
+    priced = _priced(channels or terminal.settings.channels)
     known = _Known(terminal, asked_for=True)
     found, _ = known.one(template)
     told: list[dict[str, object]] = []
@@ -131,10 +144,12 @@ def proof_command(terminal: Terminal, template: str, customers: str, out: Path) 
         for channel in channels_of(found, person.language):
             shown = preview(found, channel=channel, language=person.language, given=values, customer=person)
             files = written(shown, out, f"{customer}.{channel}")
-            told.append({"customer": customer, **_told(shown, files)})
-            rows.append((customer, channel, shown.language, ", ".join(path.name for path in files) or "-"))
+            cost = priced(person, shown)
+            told.append({"customer": customer, **_told(shown, files), "cost": _as_json(cost)})
+            written_to = ", ".join(path.name for path in files) or "-"
+            rows.append((customer, channel, shown.language, written_to, _shown(cost)))
     terminal.json(told)
-    terminal.table("proof", ["customer", "channel", "language", "files"], rows)
+    terminal.table("proof", ["customer", "channel", "language", "files", "cost"], rows)
     terminal.tell("proof.done", folder=out)
 
 
@@ -225,11 +240,41 @@ def _told(shown: Preview, files: list[Path]) -> dict[str, object]:
     }
     match shown.outcome:
         case Rendered(heading=heading, text=text, html=html) as rendered:
+            if shown.channel == "sms":
+                told["segments"] = to_builtins(segments(text.rstrip("\n")))
             return {**told, "heading": heading, "text": text, "html": html, "sha256": rendered.sha256}
         case Held(variable=variable, hours=hours):
             return {**told, "missing": {"variable": variable, "do": "hold", "hours": hours}}
         case Skipped(variable=variable):
             return {**told, "missing": {"variable": variable, "do": "skip"}}
+
+
+def _priced(path: Path | None) -> Callable[[Customer, Preview], Cost | None]:
+    """What a text would cost by the first provider of its route; nothing is known without settings."""
+    if path is None:
+        return lambda person, shown: None
+    # The providers' libraries cost more to import than most commands take.
+    from tidings.providers import estimates
+
+    estimate = estimates(path)
+    return lambda person, shown: (
+        estimate(person.address("sms") or "", shown.language, shown.outcome.text.rstrip("\n"))
+        if shown.channel == "sms" and isinstance(shown.outcome, Rendered)
+        else None
+    )
+
+
+def _as_json(cost: Cost | None) -> dict[str, object] | None:
+    if cost is None:
+        return None
+    amount = None if cost.amount is None else f"{cost.amount:f}"
+    return {"segments": cost.segments, "amount": amount, "currency": cost.currency}
+
+
+def _shown(cost: Cost | None) -> str:
+    if cost is None or cost.amount is None:
+        return "-"
+    return f"{cost.amount:f} {cost.currency} ({cost.segments})"
 
 
 def _tell_want(terminal: Terminal, want: Held | Skipped) -> None:

@@ -1,6 +1,7 @@
 """tidings serve: the worker by the clock on the wall, and the application that hears what comes back."""
 
 import logging
+import signal
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,11 +36,20 @@ def command(terminal: Terminal, host: str, port: int, no_worker: bool, channels:
         listening = stack.enter_context(_listening(host, port))
         # Paths hold links that let whoever has them in: there is no log of who asked for what.
         config = uvicorn.Config(served(tidings, ways), log_config=None, access_log=False, server_header=False)
+        server = uvicorn.Server(config)
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        # When it has ended, uvicorn gives the signal on to who was there before: what is still under way
+        # must not die of it.
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, end)
         stack.enter_context(sweeps_of(tidings, ways, clock=wall_clock))
         if not no_worker:
             stack.enter_context(Working(tidings, clock=wall_clock, stop=Event()))
         terminal.complain(terminal.wording.tell("serve.listening", {"url": _url(listening)}))
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

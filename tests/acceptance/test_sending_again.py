@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.replay import replay
 from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
 from domain.catalogue import (
     CustomerChanged,
@@ -115,6 +116,23 @@ class TestNotTaken:
         assert life.kinds() == ["requested", "sending", "postponed", "sending", "accepted"]
         assert life.provider.moments == [MORNING, MORNING]
 
+    def test_the_next_try_rests_on_the_refusal_of_the_last_one(self, tmp_path: Path) -> None:
+        again = Retry("busy", after=timedelta(0), provider="one")
+        life = Life(tmp_path, asks("marketing"), again).ask(MORNING).until(LATER)
+        causes = {line[0]: line[3] for line in life.bank.histories()["c-1"]}
+        kinds = [line[0] for line in life.bank.histories()["c-1"]]
+        assert kinds[causes["message.sending/1"] - 1] == "message.postponed/1"
+
+    def test_all_who_did_not_take_it_are_remembered_in_their_order(self, tmp_path: Path) -> None:
+        refusals = [Retry("busy", after=HOUR, provider=name) for name in ("one", "two", "one")]
+        life = Life(tmp_path, asks("service"), *refusals).ask(MORNING).until(LATER)
+        assert [message.refused_by for message in life.provider.given] == [
+            (),
+            ("one",),
+            ("one", "two"),
+            ("one", "two", "one"),
+        ]
+
     def test_without_a_time_of_its_own_it_waits_longer_each_time(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("regulatory"), *[Retry("busy")] * 4).ask(MORNING).until(LATER)
         moments = life.provider.moments
@@ -167,6 +185,12 @@ class TestRefused:
         service.ask(MORNING).ask(MORNING + HOUR).until(LATER)
         assert [entry.reason for entry in care.bank.ledger()] == ["21610", "opted_out"]
         assert [entry.status for entry in service.bank.ledger()] == ["rejected", "accepted"]
+
+    def test_it_is_counted_under_the_channel_by_which_it_was_refused(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("care", "wechat", "email"), Rejected("too long"))
+        life.ask(MORNING).until(LATER)
+        customer = replay(life.bank.tidings.history, "c-1").customer
+        assert list(customer.message_days) == ["rejected/care/email/care/birthday-greeting"]
 
     def test_a_message_that_is_refused_says_nothing_of_the_address(self, tmp_path: Path) -> None:
         life = (
@@ -225,6 +249,16 @@ class TestNobodyKnows:
         life.until(LATER)
         assert [message.channel for message in life.provider.given] == ["email"]
         assert (life.entry.status, life.entry.reason) == ("suppressed", "no_address")
+
+    def test_it_stays_in_doubt_though_a_later_try_certainly_did_not_arrive(self, tmp_path: Path) -> None:
+        script: list[Outcome] = [
+            Unknown("time_out", provider="one"),
+            Retry("busy", after=HOUR, provider="one"),
+        ]
+        life = Life(tmp_path, asks("service"), *script)
+        life.provider.answers = [Unknown("cannot be asked")] * 5
+        life.ask(MORNING).until(LATER)
+        assert [message.in_doubt for message in life.provider.given] == ["", "one", "one"]
 
     def test_it_is_left_to_a_person_in_the_end(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("regulatory"), *[Unknown("time_out", provider="one")] * 9)

@@ -90,11 +90,19 @@ class Serving:
 
 
 class Working:
-    """A worker on a thread of its own, as long as the context lasts; what is under way is finished."""
+    """A worker on a thread of its own, as long as the context lasts; what is under way is finished.
 
-    def __init__(self, tidings: Tidings, *, clock: Callable[[], datetime], stop: Event) -> None:
-        self._stop = stop
-        self._thread = Thread(target=Serving(tidings, clock=clock).work, args=(stop,), name="worker")
+    Where it cannot go on it says ``ended``, and leaving the context raises what kept it from going on.
+    """
+
+    def __init__(
+        self, tidings: Tidings, *, clock: Callable[[], datetime], ended: Callable[[], object]
+    ) -> None:
+        self._serving = Serving(tidings, clock=clock)
+        self._ended = ended
+        self._stop = Event()
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._work, name="worker")
 
     def __enter__(self) -> "Working":
         self._thread.start()
@@ -103,6 +111,16 @@ class Working:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self) -> None:
+        try:
+            self._serving.work(self._stop)
+        except BaseException as error:
+            # It belongs to the thread that waits for this one.
+            self._failure = error
+            self._ended()
 
 
 def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:

@@ -373,3 +373,17 @@ class TestServe:
         # What was under way is finished, and nobody has to wait for a lease to run out.
         assert bank.sql("SELECT DISTINCT owner FROM partitions") == [(None,)]
         assert bank.verify().findings == []
+
+    def test_it_does_not_go_on_hearing_when_its_worker_cannot_go_on(self, tmp_path: Path) -> None:
+        """A supervisor starts it anew, or somebody is called: a service that never sends looks well."""
+        bank = Bank(tmp_path)
+        bank.take([envelope("c-1", MORNING, registered())])
+        bank.run(MORNING)
+        bank.sql("UPDATE heads SET version = version + 5")
+        bank.take([envelope("c-1", MORNING, granted())])
+        path = file_of(tmp_path, HEAD + '[routes]\nemail = ["box"]\n' + sandbox("box"))
+        with serving(bank.settings, path) as (process, _):
+            assert process.wait(60) == 1
+            assert process.stderr is not None
+            assert "Traceback" not in (said := process.stderr.read())
+            assert "c-1" in said

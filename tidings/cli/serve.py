@@ -5,7 +5,6 @@ import signal
 import socket
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
 
 import click
 
@@ -47,7 +46,7 @@ def command(terminal: Terminal, host: str, port: int, no_worker: bool, channels:
             signal.signal(ending, end)
         stack.enter_context(sweeps_of(tidings, ways, clock=wall_clock))
         if not no_worker:
-            stack.enter_context(Working(tidings, clock=wall_clock, stop=Event()))
+            stack.enter_context(Working(tidings, clock=wall_clock, ended=end))
         terminal.complain(terminal.wording.tell("serve.listening", {"url": _url(listening)}))
         server.run(sockets=[listening])
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from channels.base import Outcome, Outgoing, Unknown, everywhere
 from domain.catalogue import CustomFact, Envelope, Purpose
+from domain.clock import to_micros
 from domain.events import status_of
 from support.asking import SHIPPED, asks
 from support.bank import Bank
@@ -187,6 +188,67 @@ def test_what_waits_too_long_behind_a_slow_provider_is_judged_again(tmp_path: Pa
     kinds = {line[0] for name in service.names for line in service.bank.histories()[name]}
     assert "message.postponed/1" in kinds
     assert status_of("message.postponed/1") == "postponed"
+
+
+def test_an_answer_is_dated_when_it_came(tmp_path: Path) -> None:
+    service = Service(tmp_path, Scripted()).ask(MORNING)
+    service.channel = Slow(service.wall, timedelta(seconds=7))
+    service.bank.channels = everywhere(service.channel)
+    service.step(MORNING)
+    dated = {line[0]: (line[1], line[2]) for line in service.bank.histories()["c-0"]}
+    begun, came = to_micros(MORNING), to_micros(MORNING + timedelta(seconds=7))
+    assert dated["message.sending/1"] == (begun, begun)
+    assert dated["message.accepted/1"] == (came, came)
+
+
+class Watching(Scripted):
+    """It looks into the store while it has messages in its hands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bank: Bank | None = None
+        self.seen: list[tuple[int, int, bool]] = []
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+        """Notes how many intents wait, how many of them have begun, and whether all that are here have."""
+        assert self.bank is not None
+        outbox = dict(self.bank.sql("SELECT message, begun FROM outbox"))
+        self.seen.append((len(outbox), sum(outbox.values()), all(outbox[m.id] for m in messages)))
+        return await super().send(messages)
+
+
+def test_little_is_under_way_at_a_time_and_noted_before_it_is(tmp_path: Path) -> None:
+    """After a crash nobody can tell of no more than these whether they left."""
+    channel = Watching()
+    service = Service(tmp_path, channel, customers=500)
+    channel.bank = service.bank
+    later = MORNING + timedelta(hours=1)
+    service.step(MORNING).ask(later).step(later)
+    assert set(service.statuses()) == {"accepted"}
+    assert len(channel.given) == 500
+    assert all(noted for _, _, noted in channel.seen)
+    assert max(begun for _, begun, _ in channel.seen) <= 100
+    # Nor are many judged that do not leave while the judgement is fresh: it grows as they do.
+    assert channel.seen[0][0] <= 100
+
+
+def test_after_its_second_a_partition_begins_nothing_and_records_the_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path, Dying(takes=True)).ask(MORNING).killed(MORNING)
+    service.channel.dies = False  # type: ignore[attr-defined]
+    later = MORNING + timedelta(hours=2)
+    service.ask(later)
+    service.wall.now = later
+    tidings = service.bank.tidings
+    with asyncio.Runner() as runner:
+        monkeypatch.setattr("tidings.process._LIVE_SECONDS", -1.0)
+        assert Serving(tidings, clock=service.wall).step(runner)
+        assert service.statuses() == ["accepted"]
+        monkeypatch.undo()
+        assert Serving(tidings, clock=service.wall).step(runner)
+    assert service.statuses() == ["accepted", "accepted"]
+    tidings.engine.dispose()
 
 
 def test_an_idle_look_changes_nothing(tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ class Life:
         return " ".join(sentences(explanation, Wording(language)))
 
 
+def test_what_leaves_says_all_that_its_channel_needs(tmp_path: Path) -> None:
+    life = Life(tmp_path, asks("service", "sms", valid_hours=3)).ask(MORNING).until(LATER)
+    (left,) = life.provider.given
+    assert (left.id, left.channel, left.address) == (life.entry.id, "sms", "+420601000001")
+    assert (left.customer, left.purpose, left.topic) == ("c-1", "service", "offers")
+    assert (left.at, left.expires_at) == (MORNING, MORNING + 3 * HOUR)
+
+
 class TestNotTaken:
     def test_it_leaves_later_under_the_same_id(self, tmp_path: Path) -> None:
         life = (
@@ -259,6 +267,14 @@ class TestNobodyKnows:
         life.provider.answers = [Unknown("cannot be asked")] * 5
         life.ask(MORNING).until(LATER)
         assert [message.in_doubt for message in life.provider.given] == ["", "one", "one"]
+
+    def test_it_is_tried_less_and_less_often(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("regulatory"), *[Unknown("time_out", provider="one")] * 4)
+        life.provider.answers = [Unknown("cannot be asked")] * 9
+        moments = life.ask(MORNING).until(LATER).provider.moments
+        waits = [after - before for before, after in pairwise(moments)]
+        assert len(waits) == 4
+        assert all(2 * shorter < longer for shorter, longer in pairwise(waits))
 
     def test_it_is_left_to_a_person_in_the_end(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("regulatory"), *[Unknown("time_out", provider="one")] * 9)

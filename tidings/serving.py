@@ -78,7 +78,7 @@ class Serving:
             except InputRefused as error:
                 if error.code != "run.rules_changed":
                     raise
-                self._worker = None
+                # Another worker knew newer rules; the next look finds them too.
                 return True
         return busy
 

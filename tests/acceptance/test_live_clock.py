@@ -251,6 +251,18 @@ def test_after_its_second_a_partition_begins_nothing_and_records_the_answers(
     tidings.engine.dispose()
 
 
+def test_a_clock_that_is_set_back_takes_nobody_back(tmp_path: Path) -> None:
+    """What is recorded of a new customer comes no earlier than what was recorded before of others."""
+    service = Service(tmp_path, Scripted(), customers=8)
+    service.step(MORNING)
+    told = envelope("new", MORNING - timedelta(hours=2), registered())
+    assert service.bank.take([told]).refused == []
+    service.step(MORNING - timedelta(hours=1))
+    (line,) = service.bank.histories()["new"][:1]
+    assert line[1:3] == (to_micros(MORNING - timedelta(hours=2)), to_micros(MORNING))
+    assert service.bank.verify().findings == []
+
+
 def test_an_idle_look_changes_nothing(tmp_path: Path) -> None:
     service = Service(tmp_path, Scripted()).ask(MORNING).step(MORNING)
     before = service.bank.histories()

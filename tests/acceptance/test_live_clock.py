@@ -251,6 +251,22 @@ def test_after_its_second_a_partition_begins_nothing_and_records_the_answers(
     tidings.engine.dispose()
 
 
+def test_after_its_second_a_partition_hands_nothing_over_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path, Dying(takes=False)).ask(MORNING).killed(MORNING)
+    service.channel.dies = False  # type: ignore[attr-defined]
+    tidings = service.bank.tidings
+    with asyncio.Runner() as runner:
+        monkeypatch.setattr("tidings.process._LIVE_SECONDS", -1.0)
+        Serving(tidings, clock=service.wall).step(runner)
+        assert service.channel.given == []
+        monkeypatch.undo()
+        Serving(tidings, clock=service.wall).step(runner)
+    tidings.engine.dispose()
+    assert service.statuses() == ["accepted"]
+
+
 def test_a_clock_that_is_set_back_takes_nobody_back(tmp_path: Path) -> None:
     """What is recorded of a new customer comes no earlier than what was recorded before of others."""
     service = Service(tmp_path, Scripted(), customers=8)

@@ -1,10 +1,12 @@
 """What a provider did not take, would not take, or may have taken: judged again, ended, asked about."""
 
+import json
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from audit.replay import replay
 from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
@@ -20,7 +22,7 @@ from domain.catalogue import (
     Purpose,
 )
 from domain.policy import Policy
-from journeys.definition import Journey
+from journeys.definition import EnterOnFact, Journey
 from stores.projections import LedgerEntry
 from support.asking import SHIPPED, asks
 from support.bank import Bank
@@ -282,6 +284,45 @@ class TestNobodyKnows:
         assert len({message.id for message in life.provider.given}) == 1
         assert len(life.provider.given) == 7
         assert life.entry.status == "unknown"
+
+
+def test_after_a_crash_answers_are_recorded_in_the_order_of_the_intents(tmp_path: Path) -> None:
+    """As they would have been without it, whatever the ids of the messages are."""
+    go = EnterOnFact(fact="x.go/1")
+    journeys = [replace(asks("service"), journey=f"j-{number}", enter=go) for number in range(6)]
+    bank = Bank(
+        tmp_path,
+        partitions=1,
+        documents=Documents(journeys, SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars),
+    )
+    bank.channels = (provider := Scripted()).channels
+    told = [envelope("c-1", MORNING - HOUR, registered())]
+    told.append(Envelope("x.go/1", "c-1", MORNING, CustomFact(source="/test", id="go")))
+    assert bank.take(told).refused == []
+    while bank.sql("SELECT count(*) FROM outbox") == [(0,)]:
+        assert bank.run_killed(MORNING, commits=1)
+    assert provider.given == []
+    bank.run(MORNING)
+    lines = bank.histories()["c-1"]
+    named = [(line[0], json.loads(bytes(line[4])).get("message")) for line in lines]
+    intents = [message for kind, message in named if kind == "message.sending/1"]
+    assert len(intents) == 6
+    assert [message for kind, message in named if kind == "message.accepted/1"] == intents
+
+
+def test_a_message_that_does_not_leave_holds_nobody_up(tmp_path: Path) -> None:
+    """A step does not wait for its message, and what becomes of one is nothing to the next."""
+    said = asks("service")
+    first, end = said.steps
+    second = replace(first, step="again", channels=("sms",))
+    twice = replace(said, steps=(replace(first, next="again"), second, end))
+    outcomes: list[Outcome] = [Retry("down", after=HOUR), Rejected("no"), Unknown("time_out")]
+    for number, outcome in enumerate(outcomes):
+        life = Life(tmp_path / str(number), twice, outcome).ask(MORNING).until(MORNING)
+        kinds = [line[0] for line in life.bank.histories()["c-1"]]
+        assert "enrolment.ended/1" in kinds
+        assert [message.channel for message in life.provider.given] == ["email", "sms"]
+        assert sorted(entry.status for entry in life.bank.ledger())[0] == "accepted"
 
 
 class TestComesBack:

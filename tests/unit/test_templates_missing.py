@@ -58,6 +58,11 @@ def test_a_fallback_stands_in_for_nothing_in_the_language_of_the_message(nothing
     assert told(made, given_name=0) == {"given_name": 0}
 
 
+def test_a_fallback_never_mixes_another_language_into_the_message() -> None:
+    made = template(given_name=Fallback(text={"en": "customer", "fr": "client"}))
+    assert told(made, "fr", product="p") == {"given_name": "customer", "product": "p"}
+
+
 def test_only_what_the_channel_says_can_be_missing() -> None:
     made = template(given_name=Hold(hours=4), product=Skip())
     assert told(made, channel="sms") == {}

@@ -8,6 +8,7 @@ import pytest
 
 from channels.base import Rejected
 from domain.catalogue import ContactBounced, ContactComplained, Envelope
+from journeys.definition import State
 from stores.returns import Returned
 from support.bank import Bank
 from support.postgres import fresh_database
@@ -112,6 +113,35 @@ def test_who_lets_it_run_again_is_not_overruled_by_what_was_before(bank: Bank) -
     came_back(bank, ContactComplained, again[:4], NOON + HOUR)
     (alarm,) = watched(bank, NOON + HOUR + timedelta(minutes=5))
     assert (alarm.level, alarm.sends, alarm.count) == ("paused", 10, 4)
+
+
+@pytest.mark.parametrize("state", ["paused", "ended"])
+@pytest.mark.parametrize("complaints", [2, 3])
+def test_of_a_journey_that_does_not_run_nothing_is_said_and_nothing_ordered(
+    tmp_path: Path, state: State, complaints: int
+) -> None:
+    bank = bank_of(tmp_path, Scripted())
+    bank.take([*people(*EVERYBODY), *asked("care", *EVERYBODY)])
+    bank.run(NOON)
+    came_back(bank, ContactComplained, EVERYBODY[:complaints], NOON + HOUR / 4)
+    tidings = bank.tidings
+    assert set_state(tidings.engine, "care", state, at=NOON + HOUR / 4, by="somebody")
+    tidings.engine.dispose()
+    assert watched(bank, NOON + HOUR / 2) == []
+    assert ordered(bank)[:2] == (state, "somebody")
+
+
+@pytest.mark.parametrize(("complaints", "bounces"), [(2, 5), (3, 2)])
+def test_one_limit_that_is_reached_pauses_it_though_another_is_only_half_way(
+    tmp_path: Path, complaints: int, bounces: int
+) -> None:
+    bank = bank_of(tmp_path, Scripted())
+    bank.take([*people(*EVERYBODY), *asked("care", *EVERYBODY)])
+    bank.run(NOON)
+    came_back(bank, ContactComplained, EVERYBODY[:complaints], NOON + HOUR / 4)
+    came_back(bank, ContactBounced, EVERYBODY[-bounces:], NOON + HOUR / 4)
+    (alarm,) = watched(bank, NOON + HOUR / 2)
+    assert (alarm.level, ordered(bank)[:2]) == ("paused", ("paused", "guard"))
 
 
 def test_another_window_does_not_count(bank: Bank) -> None:

@@ -144,6 +144,13 @@ def test_one_limit_that_is_reached_pauses_it_though_another_is_only_half_way(
     assert (alarm.level, ordered(bank)[:2]) == ("paused", ("paused", "guard"))
 
 
+def test_what_left_exactly_when_the_window_began_does_not_count(bank: Bank) -> None:
+    """So that each message counts in one of two windows that follow each other."""
+    came_back(bank, ContactComplained, EVERYBODY[:3], NOON + HOUR / 4)
+    assert watched(bank, NOON + HOUR) == []
+    assert len(watched(bank, NOON + HOUR - timedelta(microseconds=1))) == 1
+
+
 def test_another_window_does_not_count(bank: Bank) -> None:
     came_back(bank, ContactComplained, EVERYBODY[:3], NOON + HOUR / 4)
     assert watched(bank, NOON + 2 * HOUR) == []

@@ -98,6 +98,25 @@ def test_who_says_stop_says_it_for_all_who_have_the_number(tmp_path: Path) -> No
         assert bank.sql("SELECT count(*) FROM dead_letters") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("told", "concerned"),
+    [
+        ("bounced", ["c-1"]),
+        ("complained", ["c-1"]),
+        ("opted_out", ["c-1", "c-2"]),
+        ("opted_in", ["c-1", "c-2"]),
+    ],
+)
+def test_of_a_shared_address_a_message_tells_whom_it_was_for_and_a_word_concerns_all(
+    tmp_path: Path, told: str, concerned: list[str]
+) -> None:
+    bank, message = bank_with_message(tmp_path, told=[envelope("c-2", MORNING - SECOND, registered())])
+    with serving(bank) as service:
+        service.contacts.known[("email", "one@example.com")] = ["c-1", "c-2"]
+        service.calls_back(receipt(told, message, address="one@example.com"))
+        assert sorted(customer for _, customer in told_of(service)) == concerned
+
+
 def test_an_answer_goes_to_the_customer_with_its_words(tmp_path: Path) -> None:
     bank, message = bank_with_message(tmp_path)
     with serving(bank) as service:

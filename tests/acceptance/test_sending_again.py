@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from audit.replay import replay
 from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
 from domain.catalogue import (
+    ContactComplained,
+    ContactOptedOut,
     CustomerChanged,
     CustomFact,
     Envelope,
@@ -346,3 +348,21 @@ class TestComesBack:
         assert "was sent: the provider accepted it" in life.told_why()
         assert english in life.told_why()
         assert chinese in life.told_why("zh-CN")
+
+    def test_neither_address_nor_words_are_told_with_it(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("care")).ask(MORNING).until(MORNING + HOUR)
+        address: dict[str, object] = {"channel": "email", "address": "one@example.com"}
+        no = {**address, "provenance": "callback", "text": "STOP it"}
+        for kind, given in ((ContactComplained, address), (ContactOptedOut, no)):
+            told = kind(source="/test", id=kind.__name__, message=life.entry.id, **given)  # type: ignore[arg-type]
+            life.told(MORNING + 2 * HOUR, told)
+        returns = explanation_of(life.until(LATER).bank.tidings, life.entry.id).returns
+        assert [link.kind for link in returns] == ["contact.complained/1", "contact.opted_out/1"]
+        assert all(not {"address", "text"} & link.values.keys() for link in returns)
+        assert all(link.values["channel"] == "email" for link in returns)
+
+    def test_the_yes_that_it_rested_on_is_told_whatever_came_of_it(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("marketing"), Retry("busy", after=HOUR)).ask(MORNING).until(LATER)
+        consent = explanation_of(life.bank.tidings, life.entry.id).consent
+        assert consent is not None
+        assert consent.kind == "consent.granted/1"

@@ -104,6 +104,26 @@ def test_a_yes_that_came_later_ends_it_in_whatever_order_they_are_told(bank: Ban
     assert words(bank, "c-3") == [("address-word", NUMBER)]
 
 
+@pytest.mark.parametrize("yes_first", [True, False])
+def test_of_a_yes_and_a_no_of_the_same_instant_the_no_counts(bank: Bank, yes_first: bool) -> None:
+    happened(bank, person("c-1", phone=NUMBER))
+    told = [back("c-1", NEW_YEAR + DAY), out("c-1", NEW_YEAR + DAY)]
+    for word in told if yes_first else told[::-1]:
+        happened(bank, word)
+    happened(bank, person("c-2", NEW_YEAR + 2 * DAY, phone=NUMBER))
+    assert words(bank, "c-2") == [("address-word", NUMBER)]
+
+
+def test_of_very_many_addresses_in_one_chunk_each_is_looked_up(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [f"+42060100{number:04}" for number in range(9)]
+    happened(bank, person("c-1"), *(out("c-1", NEW_YEAR, number) for number in numbers))
+    monkeypatch.setattr("stores.address_words._PARAMETERS", 2)
+    happened(bank, *(person(f"d-{n}", NEW_YEAR + DAY, phone=phone) for n, phone in enumerate(numbers)))
+    assert [words(bank, f"d-{n}") for n in range(9)] == [[("address-word", phone)] for phone in numbers]
+
+
 def test_the_same_word_is_told_to_them_once(bank: Bank) -> None:
     happened(bank, person("c-1", phone=NUMBER), out("c-1", NEW_YEAR))
     for number in range(1, 4):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.base import Rejected
+from channels.base import Outcome, Rejected, Retry, Unknown
 from domain.catalogue import ContactBounced, ContactComplained, Envelope
 from journeys.definition import State
 from stores.returns import Returned
@@ -142,6 +142,27 @@ def test_one_limit_that_is_reached_pauses_it_though_another_is_only_half_way(
     came_back(bank, ContactBounced, EVERYBODY[-bounces:], NOON + HOUR / 4)
     (alarm,) = watched(bank, NOON + HOUR / 2)
     assert (alarm.level, ordered(bank)[:2]) == ("paused", ("paused", "guard"))
+
+
+def test_what_never_came_to_an_address_does_not_count_as_sent(tmp_path: Path) -> None:
+    """Half of it is put off or refused for its own sake: too little is left to say anything."""
+    script: dict[str, Sequence[Outcome]] = {name: [Retry("busy", after=9 * HOUR)] for name in EVERYBODY[:4]}
+    script |= {name: [Rejected("too long")] for name in EVERYBODY[4:6]}
+    bank = bank_of(tmp_path, Scripted(script))
+    bank.take([*people(*EVERYBODY), *asked("care", *EVERYBODY)])
+    bank.run(NOON)
+    came_back(bank, ContactComplained, EVERYBODY[-3:], NOON + HOUR / 4)
+    assert watched(bank, NOON + HOUR / 2) == []
+
+
+def test_what_nobody_knows_counts_as_sent(tmp_path: Path) -> None:
+    script = {name: [Unknown("time_out", "p")] for name in EVERYBODY[:6]}
+    bank = bank_of(tmp_path, Scripted(script))
+    bank.take([*people(*EVERYBODY), *asked("care", *EVERYBODY)])
+    bank.run(NOON)
+    came_back(bank, ContactComplained, EVERYBODY[-3:], NOON + HOUR / 4)
+    (alarm,) = watched(bank, NOON + HOUR / 2)
+    assert (alarm.sends, alarm.count) == (12, 3)
 
 
 def test_what_left_exactly_when_the_window_began_does_not_count(bank: Bank) -> None:

@@ -10,6 +10,7 @@ import pytest
 from channels.base import Outcome, Rejected, Retry, Unknown
 from domain import catalogue as facts
 from domain.catalogue import Fact
+from domain.clock import to_micros
 from stores.projections import LedgerEntry
 from support.bank import Bank
 from support.postgres import fresh_database
@@ -100,6 +101,51 @@ def test_what_comes_back_stands_beside_the_status_and_the_gravest_word_stays(ban
     assert entry(bank, "sent").delivery == "complained"
 
 
+@pytest.mark.parametrize(
+    ("words", "gravest"),
+    [
+        ((facts.MessageUndelivered, facts.MessageDelivered), "delivered"),
+        ((facts.MessageDelivered, facts.ContactBounced), "bounced"),
+        ((facts.MessageUndelivered, facts.ContactBounced), "bounced"),
+        ((facts.ContactBounced, facts.ContactComplained), "complained"),
+    ],
+)
+def test_the_gravest_word_stays_in_whatever_order_they_come(
+    tmp_path: Path, words: tuple[type[Fact], ...], gravest: str
+) -> None:
+    for order in (words, words[::-1]):
+        (folder := tmp_path / order[0].__name__).mkdir()
+        bank = bank_of(folder, Scripted())
+        bank.take([*people("sent"), *asked("care", "sent")])
+        bank.run(NOON)
+        message = message_to(bank, "sent")
+        for number, kind in enumerate(order, start=1):
+            moment = NOON + timedelta(hours=number)
+            where = (
+                {} if kind.__name__.startswith("Message") else {"channel": "email", "address": "a@b.example"}
+            )
+            tell(bank, "sent", moment, receipt(kind, message, moment, **where))
+        assert entry(bank, "sent").delivery == gravest
+
+
+def test_what_is_told_late_has_the_time_at_which_it_happened(bank: Bank) -> None:
+    message, hour = message_to(bank, "sent"), timedelta(hours=1)
+    bank.run(NOON + 5 * hour)
+    kinds = (facts.MessageDelivered, facts.MessageOpened, facts.MessageClicked)
+    told = [receipt(kind, message, NOON) for kind in kinds]
+    for number, fact in enumerate(told, start=1):
+        assert bank.take([envelope("sent", NOON + number * hour, fact)]).refused == []
+    bank.run(NOON + 6 * hour)
+    found = entry(bank, "sent")
+    moments = [to_micros(NOON + number * hour) for number in (1, 2, 3)]
+    assert [found.delivered_at, found.opened_at, found.clicked_at] == moments
+    # Of two that tell the same, what happened first counts, in whatever order they are told.
+    again = receipt(facts.MessageOpened, message, LATER)
+    assert bank.take([envelope("sent", NOON + hour, again)]).refused == []
+    bank.run(NOON + 7 * hour)
+    assert entry(bank, "sent").opened_at == moments[0]
+
+
 def test_what_somebody_elses_receipt_says_is_not_believed(bank: Bank) -> None:
     message = message_to(bank, "sent")
     tell(bank, "refused", LATER, receipt(facts.MessageDelivered, message, LATER))
@@ -185,3 +231,25 @@ def test_a_service_message_in_doubt_is_listed_while_it_is_tried_and_settled_when
     message = message_to(bank, "c-1")
     code, _, err = command(bank, capsys, "messages", "settle", message, "--as", "rejected", "--by", "Jana")
     assert (code, err) == (0, "")
+
+
+def test_it_stays_in_doubt_though_a_later_try_certainly_did_not_arrive(tmp_path: Path) -> None:
+    outcomes: list[Outcome] = [
+        Unknown("timeout", "p"),
+        Retry("http_503", after=timedelta(hours=1), provider="p"),
+    ]
+    bank = bank_of(tmp_path, Scripted({"c-1": outcomes}))
+    bank.take([*people("c-1"), *asked("service", "c-1")])
+    bank.run(NOON + timedelta(minutes=30))
+    (found,) = bank.ledger()
+    assert (found.status, found.reason, found.in_doubt) == ("postponed", "http_503", True)
+    bank.run(LATER)
+    (found,) = bank.ledger()
+    assert (found.status, found.in_doubt) == ("accepted", False)
+
+
+def test_a_message_that_was_tried_again_left_when_it_was_taken(bank: Bank) -> None:
+    """What came back within an hour is counted against what left within that hour."""
+    bank.run(LATER)
+    late = entry(bank, "late")
+    assert (late.tries, late.handed_at) == (2, to_micros(NOON + timedelta(minutes=5)))

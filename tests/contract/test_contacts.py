@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import stores.contacts
 from domain import catalogue as facts
 from domain.catalogue import ChannelName, Envelope
 from stores.addresses import digest_of, normalised
@@ -18,6 +19,7 @@ from support.bank import Bank
 from support.facts import at, erased, registered
 from support.postgres import fresh_database
 from support.scenario import envelope
+from tidings.memory import Room
 
 NEW_YEAR = at("2026-01-01 12:00")
 _ids = count(1)
@@ -107,16 +109,49 @@ def test_no_address_stands_in_the_table(bank: Bank) -> None:
 
 
 def test_it_is_made_from_states_where_the_first_events_lie_in_an_archive_only(bank: Bank) -> None:
-    happened(bank, person("c-1", phone="+420601000001"), person("c-2", phone="+420601000002"))
+    phones = [f"+42060100000{number}" for number in range(1, 6)]
+    told = [person(f"c-{n}", phone=phone) for n, phone in enumerate(phones[:4], start=1)]
     day = NEW_YEAR + timedelta(days=1)
-    happened(bank, envelope("c-1", day, fact(facts.CustomerChanged, phone="+420601000003")))
-    before = [holders(bank, "sms", f"+42060100000{n}") for n in (1, 2, 3)]
+    told += [
+        envelope("c-1", day, fact(facts.CustomerChanged, phone=phones[4])),
+        envelope("c-3", day, erased()),
+        envelope("c-4", day, fact(facts.DeviceRegistered, device="fcm:one")),
+        envelope("c-4", day, fact(facts.DeviceRegistered, device="fcm:two")),
+    ]
+    assert bank.take(told).refused == []
+    bank.run(day, room=Room(100, events_between_snapshots=1))
+
+    def found() -> list[list[str]]:
+        devices = [holders(bank, "push", f"fcm:{name}") for name in ("one", "two")]
+        return [*(holders(bank, "sms", phone) for phone in phones), *devices]
+
+    before = found()
+    assert before == [[], ["c-2"], [], ["c-4"], ["c-1"], ["c-4"], ["c-4"]]
     engine = open_store(bank.settings.store)
     Contacts(engine).forget()
     engine.dispose()
-    # As if so much had been removed: the events are there still, and are not what is looked at.
-    bank.sql("UPDATE partitions SET removed_seq = 1")
-    assert [holders(bank, "sms", f"+42060100000{n}") for n in (1, 2, 3)] == before == [[], ["c-2"], ["c-1"]]
+    # As if the archive had them; snapshots have the states.
+    bank.sql("DELETE FROM events WHERE partition > 0")
+    bank.sql("UPDATE partitions SET removed_seq = last_seq WHERE partition > 0")
+    assert found() == before
+
+
+def test_who_was_slower_than_another_takes_nothing_back(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened(bank, person("c-1", phone="+420601000001"))
+    gathered, day = stores.contacts._gathered, NEW_YEAR + timedelta(days=1)
+    quick = [envelope("c-1", day, fact(facts.CustomerChanged, phone="+420601000002"))]
+
+    def slowly(*given: Any) -> Any:
+        change = gathered(*given)
+        if quick and change.after:
+            happened(bank, quick.pop())
+            assert holders(bank, "sms", "+420601000002") == ["c-1"]
+        return change
+
+    monkeypatch.setattr(stores.contacts, "_gathered", slowly)
+    assert holders(bank, "sms", "+420601000001") == []
+    assert quick == []
+    assert holders(bank, "sms", "+420601000002") == ["c-1"]
 
 
 def test_a_store_of_the_version_before_is_brought_up(tmp_path: Path) -> None:

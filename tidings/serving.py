@@ -90,19 +90,15 @@ class Serving:
 
 
 class Working:
-    """A worker on a thread of its own, as long as the context lasts; what is under way is finished.
+    """Work on a thread of its own, as long as the context lasts; what is under way is finished."""
 
-    Where it cannot go on it says ``ended``, and leaving the context raises what kept it from going on.
-    """
-
-    def __init__(
-        self, tidings: Tidings, *, clock: Callable[[], datetime], ended: Callable[[], object]
-    ) -> None:
-        self._serving = Serving(tidings, clock=clock)
-        self._ended = ended
+    def __init__(self, work: Callable[[Event], None], *, failed: Callable[[], None]) -> None:
+        """``work`` goes on until the event is set; where it breaks ``failed`` is called, and the context raises."""
+        self._work = work
+        self._failed = failed
         self._stop = Event()
-        self._failure: BaseException | None = None
-        self._thread = Thread(target=self._work, name="worker")
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, name="worker")
 
     def __enter__(self) -> "Working":
         self._thread.start()
@@ -111,16 +107,16 @@ class Working:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        if self._failure is not None:
-            raise self._failure
+        if self._error is not None:
+            raise self._error
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            self._serving.work(self._stop)
+            self._work(self._stop)
         except BaseException as error:
-            # It belongs to the thread that waits for this one.
-            self._failure = error
-            self._ended()
+            # Who only hears and decides nothing must not seem well.
+            self._error = error
+            self._failed()
 
 
 def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:

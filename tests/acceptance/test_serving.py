@@ -142,7 +142,7 @@ def test_what_keeps_a_worker_from_going_on_is_raised_where_it_is_waited_for(
     tidings = bank.tidings
     with (
         pytest.raises(InputRefused, match=r"run\.clock_jump"),
-        Working(tidings, clock=lambda: MORNING, ended=ended.set),
+        Working(Serving(tidings, clock=lambda: MORNING).work, failed=ended.set),
     ):
         assert ended.wait(30)
     tidings.engine.dispose()

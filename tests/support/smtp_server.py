@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Self
 
 At = Literal["greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "rset"]
 
@@ -123,7 +123,7 @@ class SmtpServer:
         )
         self.port = self._listening.sockets[0].getsockname()[1]
 
-    def __enter__(self) -> "SmtpServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.listen(), self._loop).result()
         return self

@@ -12,7 +12,7 @@ from domain.errors import InputRefused
 from tidings.bootstrap import wall_clock
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.worker import channels_option
-from tidings.serving import Working, sweeps_of
+from tidings.serving import Serving, Working, sweeps_of
 
 
 @click.command("serve")
@@ -40,13 +40,12 @@ def command(terminal: Terminal, host: str, port: int, no_worker: bool, channels:
         def end(*_: object) -> None:
             server.should_exit = True
 
-        # When it has ended, uvicorn gives the signal on to who was there before: what is still under way
-        # must not die of it.
+        # The server hands a signal on when it has ended itself: by default that would kill the worker.
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, end)
         stack.enter_context(sweeps_of(tidings, ways, clock=wall_clock))
         if not no_worker:
-            stack.enter_context(Working(tidings, clock=wall_clock, ended=end))
+            stack.enter_context(Working(Serving(tidings, clock=wall_clock).work, failed=end))
         terminal.complain(terminal.wording.tell("serve.listening", {"url": _url(listening)}))
         server.run(sockets=[listening])
 

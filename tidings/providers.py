@@ -98,6 +98,11 @@ class Ways(Struct, frozen=True):
     api_keys: Sequence[str]
     file: ChannelsFile
 
+    @property
+    def are_real(self) -> bool:
+        """Whether anything leaves this machine by them, or is shown to a customer."""
+        return bool(_real(self.file))
+
 
 def read_channels(path: Path) -> ChannelsFile:
     """The settings in this file. Raises InputRefused with what is wrong and where."""
@@ -190,11 +195,15 @@ def _problems(file: ChannelsFile) -> Iterator[str]:
             elif channel not in _CHANNELS[type(found)]:
                 kind = found.__struct_config__.tag
                 yield f"routes.{channel}: {name!r} is of the kind {kind}, which sends no {channel}"
-    real = [name for name, found in file.providers.items() if not isinstance(found, SandboxSettings)]
+    real = _real(file)
     if real and not file.public_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         yield "public_url must be an https address: links to unsubscribe lead there"
     if real and not file.link_keys:
         yield "link_keys is empty: links in messages must be signed"
+
+
+def _real(file: ChannelsFile) -> list[str]:
+    return [name for name, found in file.providers.items() if not isinstance(found, SandboxSettings)]
 
 
 def _adapter(name: str, settings: ProviderSettings, mailbox: StoredMailbox, outbox: Path) -> Provider:

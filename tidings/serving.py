@@ -14,6 +14,7 @@ from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from scheduler.sweeps import Sweep, Sweeps
 from stores.calls import Calls
 from stores.due import due_partitions, rulebook_in_force
+from stores.wall_clock import note_served
 from tidings import sending
 from tidings.bootstrap import Tidings
 from tidings.calling import Courier
@@ -28,6 +29,22 @@ _REST_SECONDS = 5.0
 _CALLS_EVERY = timedelta(seconds=1)
 _LEDGER_EVERY = timedelta(seconds=10)
 _GUARD_EVERY = timedelta(minutes=1)
+# Hosts that work on one store need not agree on the time to the second.
+_AHEAD = timedelta(minutes=5)
+
+
+def begin(tidings: Tidings, ways: Ways, now: datetime) -> None:
+    """Give the store to the clock on the wall, which shows ``now`` (aware UTC).
+
+    Raises InputRefused where the store's own clock is ahead: whatever comes would be decided on as of then,
+    as told too late.
+    """
+    clock = tidings.audience.clock()
+    if clock > now + _AHEAD:
+        store = tidings.settings.shown_store
+        raise InputRefused("serve.clock_ahead", store=store, clock=f"{clock:%Y-%m-%d %H:%MZ}")
+    if ways.are_real:
+        note_served(tidings.engine, now)
 
 
 class Serving:
@@ -93,7 +110,7 @@ class Working:
     """Work on a thread of its own, as long as the context lasts; what is under way is finished."""
 
     def __init__(self, work: Callable[[Event], None], *, failed: Callable[[], None]) -> None:
-        """``work`` goes on until the event is set; where it breaks ``failed`` is called, and the context raises."""
+        """``work`` goes on until the event is set; ``failed`` is called where it breaks. Leaving raises."""
         self._work = work
         self._failed = failed
         self._stop = Event()

@@ -15,7 +15,9 @@ import pytest
 from support.served import ROOT
 from support.smtp_server import SmtpServer
 from tidings.cli import run
-from tidings.serving import Working
+from tidings.providers import opened
+from tidings.serving import Working, begin
+from tidings.settings import Settings
 
 SETTINGS = """
 public_url = "http://127.0.0.1:1"
@@ -84,7 +86,8 @@ def test_a_signal_ends_it_after_what_is_under_way(
 ) -> None:
     now = datetime.now(UTC)
     registered(folder, f"Etc/GMT{(now.hour - 10 + 11) % 24 - 11:+}")  # where it is morning
-    with Slow() as relay:
+    relay = Slow()
+    with relay:
         words = [sys.executable, "-m", "tidings", *command, *with_provider(folder, relay.port)]
         paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
         served = subprocess.Popen(words, cwd=folder, env={**os.environ, "PYTHONPATH": paths})
@@ -99,6 +102,42 @@ def test_a_signal_ends_it_after_what_is_under_way(
             served.wait()
     assert outbox(folder) == []
     assert run(["messages", "--status", "accepted"]) == 0
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["worker"]])
+def test_a_store_that_was_lived_ahead_of_now_is_not_served(
+    folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["run", "--until", "2199-12-31T00:00:00Z"]) == 0
+    capsys.readouterr()
+    for language, told in (("en", "lived it ahead of now"), ("zh-CN", "晚于当前时间")):
+        assert run([*command, *with_provider(folder), "--lang", language]) == 1
+        said = capsys.readouterr().err
+        assert "tidings.db" in said
+        assert "2199-12-31 00:00Z" in said
+        assert told in said
+        assert said.count("\n") == 1
+    assert run(["run", "--until", "2199-12-31T01:00:00Z"]) == 0
+
+
+def test_what_really_leaves_cannot_be_run_to_the_sandbox(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tidings, ways = opened(Settings(), folder / with_provider(folder)[1])
+    begin(tidings, ways, datetime(2026, 5, 3, 12, tzinfo=UTC))
+    begin(tidings, ways, datetime(2026, 5, 4, 12, tzinfo=UTC))
+    tidings.engine.dispose()
+    assert run(["run", "--until", "2199-12-31T00:00:00Z"]) == 1
+    said = capsys.readouterr().err
+    assert "really leave, by `tidings serve`, since 2026-05-03 12:00Z" in said
+    assert said.count("\n") == 1
+
+
+def test_what_is_served_to_the_sandbox_can_be_run(folder: Path) -> None:
+    tidings, ways = opened(Settings(), None)
+    begin(tidings, ways, datetime(2026, 5, 3, 12, tzinfo=UTC))
+    tidings.engine.dispose()
+    assert run(["run", "--until", "2199-12-31T00:00:00Z"]) == 0
 
 
 def test_a_worker_that_breaks_ends_what_serves_with_it() -> None:

@@ -8,9 +8,10 @@ from functools import partial
 import click
 from msgspec import to_builtins
 
-from domain.errors import LeaseLost
+from domain.errors import InputRefused, LeaseLost
 from stores.adoption import behind
 from stores.journal import check_clock_start
+from stores.wall_clock import served_since
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.terminal import Advance, Instant, Terminal, common_options
 from tidings.memory import Room
@@ -39,6 +40,9 @@ def command(terminal: Terminal, until: datetime, since: datetime | None, join: b
     if since is not None and since > until:
         raise click.BadParameter("--from lies after --until")
     tidings = bootstrap(terminal.settings)
+    if (served := served_since(tidings.engine)) is not None:
+        store = terminal.settings.shown_store
+        raise InputRefused("run.served", store=store, since=f"{served:%Y-%m-%d %H:%MZ}")
     with terminal.progress("run.progress", to_do(tidings, until=until)) as advance:
         if workers == 1:
             tally = live(tidings, until=until, since=since, advance=advance, join=join)

@@ -12,7 +12,7 @@ from domain.errors import InputRefused
 from tidings.bootstrap import wall_clock
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.worker import channels_option
-from tidings.serving import Serving, Working, sweeps_of
+from tidings.serving import Serving, Working, begin, sweeps_of
 
 
 @click.command("serve")
@@ -31,6 +31,7 @@ def command(terminal: Terminal, host: str, port: int, no_worker: bool, channels:
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     tidings, ways = opened(terminal.settings, channels or terminal.settings.channels)
+    begin(tidings, ways, wall_clock())
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(host, port))
         # Paths hold links that let whoever has them in: there is no log of who asked for what.

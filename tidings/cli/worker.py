@@ -9,7 +9,7 @@ import click
 
 from tidings.bootstrap import wall_clock
 from tidings.cli.terminal import Terminal, common_options
-from tidings.serving import Serving
+from tidings.serving import Serving, begin
 
 channels_option = click.option(
     "--channels",
@@ -28,7 +28,8 @@ def command(terminal: Terminal, channels: Path | None) -> None:
     from tidings.providers import opened
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    tidings, _ = opened(terminal.settings, channels or terminal.settings.channels)
+    tidings, ways = opened(terminal.settings, channels or terminal.settings.channels)
+    begin(tidings, ways, wall_clock())
     stop = Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from audit.replay import replay
-from channels.base import Accepted, Outcome, Rejected, Retry, Unknown
+from channels.base import Accepted, Outcome, Refused, Rejected, Retry, Unknown
 from domain.catalogue import (
     ContactComplained,
     ContactOptedOut,
@@ -121,6 +121,9 @@ class TestNotTaken:
         assert "smtp 451" in life.told_why()
         assert "relay" in life.told_why()
         assert "服务商未接收" in life.told_why("zh-CN")
+        life.until(LATER)
+        assert "had not taken the message (smtp 451)" in life.told_why()
+        assert "服务商未接收消息（smtp 451）" in life.told_why("zh-CN")
 
     def test_at_once_means_judged_at_once(self, tmp_path: Path) -> None:
         again = Retry("circuit_open", after=timedelta(0), provider="one")
@@ -190,6 +193,25 @@ class TestRefused:
         assert [entry.reason for entry in life.bank.ledger()] == ["smtp 550 5.1.1", "suppressed_address"]
         assert len(life.provider.given) == 1
 
+    @pytest.mark.parametrize(
+        ("refused", "follows", "in_chinese"),
+        [
+            ("address", "The address leads nowhere", "该地址无效"),
+            ("opted_out", "Whoever has the address wants no more", "该地址的持有人不再接收"),
+            ("message", "", ""),
+        ],
+    )
+    def test_the_reason_and_what_follows_are_told_in_both_languages(
+        self, refused: Refused, follows: str, in_chinese: str, tmp_path: Path
+    ) -> None:
+        no = Rejected("21610", refused=refused, provider="relay")
+        life = Life(tmp_path, asks("service"), no).ask(MORNING).until(LATER)
+        assert "The reason: 21610; provider: relay." in life.told_why()
+        assert "原因：21610；服务商：relay。" in life.told_why("zh-CN")
+        assert follows in life.told_why()
+        assert in_chinese in life.told_why("zh-CN")
+        assert ("address" in life.told_why()) == (refused != "message")
+
     def test_an_address_whose_owner_wants_no_more_gets_only_what_must_be_said(self, tmp_path: Path) -> None:
         no = Rejected("21610", refused="opted_out", provider="one")
         care, service = Life(tmp_path, asks("care"), no), Life(tmp_path / "2", asks("service"), no)
@@ -220,6 +242,7 @@ class TestNobodyKnows:
         assert len(life.provider.given) == 1
         assert len(life.provider.asked) == 1
         assert (life.entry.status, life.entry.reason) == ("unknown", "time_out")
+        assert "The reason: time_out; provider: one." in life.told_why()
 
     def test_what_the_provider_has_after_all_is_accepted(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("marketing"), Unknown("time_out"))
@@ -245,6 +268,16 @@ class TestNobodyKnows:
         assert (second.in_doubt, second.refused_by) == ("one", ())
         assert life.provider.asked == [first.id]
         assert life.kinds() == ["requested", "sending", "postponed", "deferred", "sending", "accepted"]
+
+    def test_it_is_never_told_that_the_provider_had_not_taken_it(self, tmp_path: Path) -> None:
+        life = Life(tmp_path, asks("service"), Unknown("time_out", provider="one")).ask(MORNING)
+        life.until(MORNING)
+        assert 'Rule "postponed": whether the provider took it is not known' in life.told_why()
+        assert "服务商是否已接收不得而知" in life.told_why("zh-CN")
+        life.until(LATER)
+        assert life.entry.status == "accepted"
+        assert "not known whether the provider had taken the message (time_out)" in life.told_why()
+        assert "服务商是否已接收消息不得而知（time_out）" in life.told_why("zh-CN")
 
     def test_it_is_asked_first_and_not_sent_where_it_has_arrived(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("service"), Unknown("time_out", provider="one"))

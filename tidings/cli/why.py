@@ -66,9 +66,9 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
         "purpose": wording.tell(f"purpose.{explanation.purpose}"),
         "channel": wording.tell(f"channel.{explanation.channel}") if explanation.channel else "",
     }
-    told = [wording.tell(f"why.{explanation.status}", values)]
+    told = [wording.tell(f"why.{explanation.status}", values), *_last_word(explanation, wording)]
     if explanation.rule is not None:
-        told.append(wording.tell(f"rule.{explanation.rule}", {**explanation.values, **values}))
+        told.append(wording.tell(_rule(explanation), {**explanation.values, **values}))
         if "free_at" in explanation.values:
             told.append(wording.tell("why.too_late", explanation.values))
         if "holiday" in explanation.values:
@@ -83,6 +83,26 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
         code = f"why.return.{link.kind.partition('/')[0]}"
         told.append(wording.tell(code, {**link.values, "at": at}))
     return told
+
+
+def _last_word(explanation: Explanation, wording: Wording) -> list[str]:
+    """Why a message that was handed over ended otherwise than accepted, and what follows from that."""
+    if explanation.status not in ("rejected", "unknown"):
+        return []
+    answer = explanation.chain[-1].values
+    told = [
+        wording.tell("why.reason", {"reason": answer["reason"], "provider": answer.get("provider") or "-"})
+    ]
+    if refused := answer.get("refused"):
+        told.append(wording.tell(f"why.refused.{refused}"))
+    return told
+
+
+def _rule(explanation: Explanation) -> str:
+    """The code of the rule's sentence; what may have been taken must not be told as not taken."""
+    tries = [link for link in explanation.chain if link.kind.startswith("message.postponed/")]
+    in_doubt = explanation.rule == "postponed" and tries and tries[-1].values.get("in_doubt")
+    return f"rule.{explanation.rule}" + (".in_doubt" if in_doubt else "")
 
 
 def _consent(word: Link, wording: Wording) -> str:
@@ -115,11 +135,15 @@ def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]
     code = f"why.cause.{kind}"
     if "sort" in link.values:
         code += f".{link.values['sort']}"
+    if link.values.get("in_doubt"):
+        code += ".in_doubt"
     if wording.has(code):
         rule = str(link.values.get("rule", ""))
         values = {**values, "rule": wording.tell(rule) if wording.has(rule) else rule}
-        told_as = "wait" if kind == "wait.ended" else "plan"
-        reason = wording.tell(f"{told_as}.{link.values.get('reason')}")
+        reason = str(link.values.get("reason"))
+        told_as = f"{'wait' if kind == 'wait.ended' else 'plan'}.{reason}"
+        # A provider's reason is a code of its own.
+        reason = wording.tell(told_as) if wording.has(told_as) else reason
         return [wording.tell(code, {**values, "reason": reason})]
     if kind.partition(".")[0] in ("message", "branch"):
         return []

@@ -13,8 +13,8 @@ from domain.errors import InputRefused
 from templates.markup import markup_of
 from templates.markup_lint import markup_findings
 from templates.missing import MAY_COME
-from templates.model import IMAGES_LIMIT, Fallback, Hold, Template
-from templates.render import render, undeclared, uses
+from templates.model import IMAGES_LIMIT, Fallback, Hold, Part, Template
+from templates.render import render, undeclared, unreadable, uses
 from templates.samples import samples
 
 Severity = Literal["error", "warning"]
@@ -22,6 +22,8 @@ Severity = Literal["error", "warning"]
 _CLIPPED_AT = 102 * 1024
 _SUBJECT_LIMIT, _SEGMENTS = 78, 3
 _SHOUTING = re.compile(r"[!！]{2,}|[$￥¥€£]{3,}|[?？]{3,}")
+# As customers' languages are written: language, script, region (BCP 47).
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 # Either leads a reader out.
 _LEAVES = {"unsubscribe_url", "preferences_url"}
 _MAGIC = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff", "image/gif": b"GIF8"}
@@ -53,7 +55,11 @@ def lint(
     ``segments`` counts the segments of an SMS; ``languages`` are those that customers read, ``channels``
     those by which journeys send the template.
     """
-    found = [*errors(template), *_warnings(template, segments, languages)]
+    found = list(errors(template))
+    # What has to be mended first cannot be filled, as everybody knows by then.
+    found += [
+        one for one in _warnings(template, segments, languages) if not found or one.code != "lint.fails"
+    ]
     for language in template.languages:
         found += [
             _placed("lint.channel_missing", "error", language, values={"channel": f"{channel}"})
@@ -65,25 +71,63 @@ def lint(
 
 def errors(template: Template) -> Iterator[Finding]:
     """What must be mended before the template can be published."""
-    unreadable = False
+    readable = True
     for language in template.languages:
+        if not _LANGUAGE.fullmatch(language):
+            yield _placed("lint.no_language", "error", language)
         yield from _of_parts(template, language)
         yield from _of_markup(template, language, "error")
-        try:
-            list(uses(template, language))
-            markup_of(template, language)
-        except InputRefused as refused:
-            unreadable = True
-            told = {"reason": str(refused.values.get("reason"))}
-            yield _placed("lint.unreadable", "error", language, values=told)
-    try:
-        for name in () if unreadable else undeclared(template):
-            yield Finding(code="lint.undeclared", severity="error", values={"variable": name})
-    except InputRefused as refused:
-        told = {"reason": str(refused.values.get("reason"))}
-        yield Finding(code="lint.unreadable", severity="error", values=told)
+        for found in _of_syntax(template, language):
+            readable = False
+            yield found
+    if readable:
+        yield from _of_variables(template)
     yield from _of_missing(template)
     yield from _of_images(template)
+
+
+def _of_syntax(template: Template, language: str) -> Iterator[Finding]:
+    broken = list(unreadable(template, language))
+    for text in broken:
+        told = {"reason": text.reason}
+        yield _placed("lint.unreadable", "error", language, text.part, text.line, told)
+    if broken:
+        return
+    try:
+        markup_of(template, language)
+    except InputRefused as refused:
+        told = {"reason": str(refused.values.get("reason"))}
+        yield _placed("lint.unreadable", "error", language, "mjml", values=told)
+
+
+def _of_variables(template: Template) -> Iterator[Finding]:
+    try:
+        names = undeclared(template)
+    except InputRefused as refused:
+        # What MJML made of the text is no template any more.
+        yield Finding(
+            code="lint.unreadable", severity="error", values={"reason": str(refused.values.get("reason"))}
+        )
+        return
+    for name in names:
+        language, part, line = _first_use(template, name)
+        yield _placed("lint.undeclared", "error", language, part, line, {"variable": name})
+
+
+def _first_use(template: Template, name: str) -> tuple[str, Part, int]:
+    """Language, part and line of the first text that uses the variable."""
+    return next(
+        (language, part, 1 + source[: at.start()].count("\n") if (at := _word(name).search(source)) else 0)
+        for language in template.languages
+        for (part, names), (_, source) in zip(
+            uses(template, language), template.sources(language), strict=True
+        )
+        if name in names
+    )
+
+
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(name)}\b")
 
 
 def _of_markup(template: Template, language: str, severity: Severity) -> Iterator[Finding]:
@@ -198,6 +242,8 @@ def _of_words(template: Template, language: str, segments: Callable[[str], int])
             told = {"channel": channel, "reason": str(refused.values.get("reason"))}
             yield _placed("lint.fails", "warning", language, values=told)
             continue
+        if not said.text.strip():
+            yield _placed("lint.says_nothing", "warning", language, values={"channel": channel})
         if channel == "sms" and (count := segments(said.text.strip())) > _SEGMENTS:
             told = {"found": str(count), "limit": str(_SEGMENTS)}
             yield _placed("lint.sms_segments", "warning", language, "sms", values=told)

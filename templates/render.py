@@ -101,6 +101,23 @@ def uses(template: Template, language: str) -> Iterator[tuple[Part, frozenset[st
         yield part, _read(template, source, language, html=part in ("html", "mjml"))
 
 
+class Unreadable(Struct, frozen=True):
+    """A text that is no template: the part, the line of its text from 1, and what is wrong there."""
+
+    part: Part
+    line: int
+    reason: str
+
+
+def unreadable(template: Template, language: str) -> Iterator[Unreadable]:
+    """Every text of the language that is no template, or does what no template may."""
+    for part, source in template.sources(language):
+        try:
+            _variables(source, language, html=part in ("html", "mjml"))
+        except TemplateError as error:
+            yield Unreadable(part, getattr(error, "lineno", 0), error.message or str(error))
+
+
 def needed(template: Template, *, channel: ChannelName, language: str) -> frozenset[str]:
     """The variables that the texts of this channel use, in the language as the template has it."""
     parts: dict[ChannelName, tuple[str, ...]] = {

@@ -61,9 +61,9 @@ def test_lint_tells_everything_with_its_line_and_refuses(
     told = json.loads(out)
     assert (told["template"], told["version"], told["ok"]) == ("bad", 1, False)
     assert [(p["severity"], p["line"], p["code"]) for p in told["problems"] if p["severity"] == "error"] == [
-        ("error", 1, "lint.undeclared"),
         ("error", 8, "lint.no_unsubscribe"),
         ("error", 10, "lint.tag_forbidden"),
+        ("error", 7, "lint.undeclared"),
     ]
     assert f"{path}:10:1: error: en.html: script is not allowed in a mail" in err
     _, err = tidings(bank, capsys, "lint", str(path), "--lang", "zh-CN", code=1)

@@ -136,7 +136,7 @@ def test_long_messages_are_warned_of_in_their_channel() -> None:
 
 def test_variables_are_declared_and_used() -> None:
     made = replace(template(email="{{ product }}"), variables=("given_name", "kind"))
-    assert codes(made) == ["e undeclared", "w unused", "w fails"]
+    assert codes(made) == ["e undeclared", "w unused"]
 
 
 def test_languages_and_channels_are_complete() -> None:
@@ -247,3 +247,37 @@ def test_a_template_with_an_error_is_not_published_by_any_way(tmp_path: Path) ->
     own = Documents(journeys=[], templates=[template(html="<script>x</script>")])
     with pytest.raises(InputRefused, match=r"template\.invalid"):
         publish(bank.tidings.engine, own, at=PUBLISHED_AT)
+
+
+def test_a_text_that_is_no_template_is_told_by_its_part_and_line_in_one_line_each() -> None:
+    made = template(html="<p>a</p>\n<p>{{ given_name }</p>", sms="{{ given_name | uper }}")
+    told = [(one.code, one.part, one.line, one.values["reason"]) for one in found(made)]
+    assert told == [
+        ("lint.unreadable", "html", 2, "unexpected '}'"),
+        ("lint.unreadable", "sms", 1, "no filter named 'uper'"),
+    ]
+
+
+def test_mjml_that_is_none_is_told_once() -> None:
+    (told,) = found(template(mjml="<mjml><mj-body>"))
+    assert (told.code, told.severity, told.language, told.part) == ("lint.unreadable", "error", "en", "mjml")
+
+
+def test_an_undeclared_variable_is_told_where_it_is_used_first() -> None:
+    made = template(html="<p>{{ given_name }}</p>\n<p>{{ surname }}</p>", languages=("cs", "en"))
+    (told,) = [one for one in found(made) if one.severity == "error"]
+    assert (told.code, told.language, told.part, told.line) == ("lint.undeclared", "cs", "html", 2)
+
+
+@pytest.mark.parametrize("language", ["zh_CN", "chinese", "EN", "zh-cn", "e"])
+def test_a_language_that_no_customer_can_have_is_an_error(language: str) -> None:
+    assert codes(template(sms="x", languages=(language,)))[0] == "e no_language"
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN", "zh-Hant-TW", "es-419", "fil"])
+def test_languages_are_told_as_they_are_written(language: str) -> None:
+    assert "e no_language" not in codes(template(sms="x", languages=(language,)))
+
+
+def test_a_channel_that_says_nothing_is_a_warning() -> None:
+    assert codes(template(sms=" ")) == ["w says_nothing"]

@@ -25,6 +25,7 @@ from journeys.problem import Problem
 from journeys.rulebook import TemplateMark, digest
 from journeys.validation import problems
 from templates.model import Template
+from tidings.unfit import unfit
 
 _MOST_PARTS = 50_000
 D = TypeVar("D", bound=Struct)
@@ -134,20 +135,25 @@ def decode(document: Document, kind: type[D]) -> D:
 
 
 def _converted(document: Document, kind: Any) -> Any:
+    def convert(data: object) -> object:
+        return msgspec.convert(data, kind)
+
+    plain: object = None
     try:
-        return msgspec.convert(_plain(document.data, _Budget()), kind)
+        plain = _plain(document.data, _Budget())
+        return convert(plain)
     except (_TooLarge, RecursionError):
         raise InputRefused("document.too_large", path=document.name, limit=_MOST_PARTS) from None
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `")
-        line, column = document.line_of(_place(path.rstrip("`")))
+        found = unfit(error, plain, convert)
+        line, column = document.line_of(found.place)
         raise InputRefused(
             "document.unfit",
             path=document.name,
             line=line,
             column=column,
-            at=path.rstrip("`") or "$",
-            reason=reason,
+            at=found.at,
+            reason=found.reason,
         ) from error
 
 
@@ -258,18 +264,6 @@ def _library(package: str, folder: str) -> list[Document]:
 def _fault(document: Document, problem: Problem) -> Fault:
     line, column = document.line_of(problem.path)
     return Fault(document.name, line, column, problem.code, problem.values)
-
-
-def _place(path: str) -> Place:
-    """The parts of a path such as ``$.steps[1].days``."""
-    parts: list[str | int] = []
-    for piece in path.removeprefix("$").replace("[", ".[").split("."):
-        if piece.startswith("["):
-            inside = piece.strip("[]")
-            parts.append(int(inside) if inside.isdigit() else inside)
-        elif piece:
-            parts.append(piece)
-    return tuple(parts)
 
 
 class _TooLarge(Exception):

@@ -36,6 +36,7 @@ from tidings.guarding import Guarding
 from tidings.links import LinkKeys, Links
 from tidings.personalising import Personal
 from tidings.settings import Settings
+from tidings.unfit import unfit
 
 _HERE = "http://localhost:8080"
 
@@ -110,14 +111,24 @@ def read_channels(path: Path) -> ChannelsFile:
         text = path.read_bytes()
     except OSError as error:
         raise InputRefused("channels.missing", path=str(path), reason=error.strerror) from error
+    data: object = None
     try:
-        file = msgspec.toml.decode(text, type=ChannelsFile)
+        data = msgspec.toml.decode(text)
+        file = _file(data)
+    except msgspec.ValidationError as error:
+        found = unfit(error, data, _file)
+        reason = ": ".join([*filter(None, [".".join(map(str, found.path))]), found.reason])
+        raise InputRefused("channels.invalid", path=str(path), reason=reason) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputRefused("channels.invalid", path=str(path), reason=str(error)) from error
     problems = list(_problems(file))
     if problems:
         raise InputRefused("channels.invalid", path=str(path), reason="; ".join(problems))
     return file
+
+
+def _file(data: object) -> ChannelsFile:
+    return msgspec.convert(data, ChannelsFile, str_keys=True)
 
 
 def ways(file: ChannelsFile, *, mailbox: StoredMailbox, outbox: Path) -> Ways:

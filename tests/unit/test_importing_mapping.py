@@ -93,7 +93,7 @@ MAPPING_FAULTS = {
         "import.mapping_word",
         (7, 13),
     ),
-    "an unknown key": (MAPPING + "colour: red\n", "document.unfit", (1, 1)),
+    "an unknown key": (MAPPING + "colour: red\n", "document.unfit", (12, 1)),
     "a long delimiter": (changed('";"', '";;"'), "document.unfit", (11, 1)),
     "no YAML": ("a: [", "document.not_yaml", None),
 }

@@ -38,6 +38,8 @@ def test_the_file_of_the_page_is_read_as_it_stands(tmp_path: Path) -> None:
         (("[routes]", "[routes"), "TOML|toml|Expected|expected"),
         (("per_second = 50", "per_second = 0"), "per_second"),
         (('brand = "Example Bank"', 'brnad = "x"'), "brnad"),
+        (('host = "smtp.backup.example"', "host = 1"), r"^providers\.relay-two\.host: Expected `str`"),
+        (('sms = ["twilio"]', 'sms = "twilio"'), r"^routes\.sms: Expected `array`"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(change: tuple[str, str], told: str, tmp_path: Path) -> None:

@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from audit.replay import replay
 from channels.base import Outcome, Outgoing, Unknown, everywhere
 from domain.catalogue import CustomFact, Envelope, Purpose
 from domain.clock import to_micros
+from domain.errors import StoreCorrupt
 from domain.events import status_of
 from support.asking import SHIPPED, asks
 from support.bank import Bank
 from support.facts import at, granted, registered
 from support.scenario import envelope
 from support.scripted import Scripted
+from templates.model import Template
 from tidings.documents import Documents
+from tidings.sending import again
 from tidings.serving import Serving
 
 MORNING = at("2026-01-05 10:00")
@@ -105,6 +109,8 @@ def test_what_should_have_left_in_the_evening_does_not_leave_at_night(tmp_path: 
     service.step(NIGHT)
     assert service.channel.given == []
     assert service.statuses() == ["deferred"]
+    # It is judged by what the clock shows now, and not let go first.
+    assert "message.sending/1" not in {line[0] for line in service.bank.histories()["c-0"]}
     service.step(NEXT_MORNING)
     assert service.channel.moments == [NEXT_MORNING]
     assert service.statuses() == ["accepted"]
@@ -151,6 +157,24 @@ def test_after_a_crash_where_nobody_can_tell_the_purpose_decides(
     assert len(service.channel.given) == times
     assert len({message.id for message in service.channel.given}) == 1
     assert service.statuses() == ["unknown" if times == 1 else "accepted"]
+
+
+def test_after_a_crash_no_other_words_leave_than_were_recorded(tmp_path: Path) -> None:
+    service = Service(tmp_path, Dying(takes=False)).ask(MORNING).killed(MORNING)
+    tidings = service.bank.tidings
+    customer, current = replay(tidings.history, "c-0").customer, tidings.in_force()
+    (message,) = customer.messages
+    same = again(customer, message, rules=current.rules, templates=current.templates)
+    assert (same.id, same.customer) == (message, "c-0")
+
+    def said_otherwise(template: Template) -> Template:
+        languages = {name: replace(it, subject="Other") for name, it in template.languages.items()}
+        return replace(template, languages=languages)
+
+    others = {key: said_otherwise(template) for key, template in current.templates.items()}
+    with pytest.raises(StoreCorrupt, match=r"store\.content_differs"):
+        again(customer, message, rules=current.rules, templates=others)
+    tidings.engine.dispose()
 
 
 class Slow(Scripted):

@@ -28,7 +28,7 @@ from journeys.definition import EnterOnFact, Journey
 from stores.projections import LedgerEntry
 from support.asking import SHIPPED, asks
 from support.bank import Bank
-from support.facts import at, granted, registered, withdrawn
+from support.facts import at, granted, paid, registered, withdrawn
 from support.scenario import envelope
 from support.scripted import Scripted
 from tidings.cli.why import explanation_of, sentences
@@ -111,6 +111,13 @@ class TestNotTaken:
         assert life.provider.moments == [MORNING, MORNING + HOUR]
         assert life.kinds() == ["requested", "sending", "postponed", "deferred", "sending", "accepted"]
         assert life.entry.status == "accepted"
+
+    def test_it_leaves_again_before_what_happens_later(self, tmp_path: Path) -> None:
+        """Though both are known when the refusal is recorded."""
+        life = Life(tmp_path, asks("service"), Retry("busy", after=HOUR, provider="one")).ask(MORNING)
+        life.told(MORNING + 2 * HOUR, paid()).until(LATER)
+        kinds = [line[0].partition("/")[0] for line in life.bank.histories()["c-1"]]
+        assert kinds.index("message.accepted") < kinds.index("transaction.posted")
 
     def test_the_reason_is_told_in_both_languages(self, tmp_path: Path) -> None:
         life = Life(tmp_path, asks("care"), Retry("smtp 451", after=HOUR, provider="relay")).ask(MORNING)

@@ -75,6 +75,11 @@ class TestDevices:
         customer = folded(NOBODY, device("one"), device("two"), retired("one"))
         assert (customer.devices, customer.address("push")) == (("two",), "two")
 
+    def test_one_that_was_told_with_the_customer_stays_when_another_is_retired(self) -> None:
+        customer = folded(NOBODY, registered(device="one"), retired("other"))
+        assert customer.address("push") == "one"
+        assert folded(customer, retired("one")).address("push") is None
+
     def test_where_the_last_is_retired_there_is_none(self) -> None:
         customer = folded(NOBODY, device("one"), retired("one"))
         assert (customer.devices, customer.address("push")) == ((), None)

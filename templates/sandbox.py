@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateAssertionError, Undefined, nodes, pass_context
 from jinja2 import Template as Compiled
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.runtime import Context, LoopContext, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as JINJA_TESTS
@@ -23,7 +23,7 @@ WORK = 50_000
 _TURNS = 1_000
 _NUMBER_LIMIT = 10**18
 WORKING = " work"  # where a filling has its ``Work``: no template can name it
-_SCALARS = (str, int, float, type(None))
+_SCALARS = (str, int, float)
 
 
 class Work:
@@ -166,6 +166,9 @@ def _final(context: Context, value: Any) -> Any:
         return value
     if isinstance(value, Undefined):
         return str(value)  # says what is not defined
+    if value is None:
+        # A customer must never read "Dear None".
+        raise TemplateRuntimeError("a value that is not there would be written out")
     if not isinstance(value, _SCALARS):
         raise SecurityError(f"a {type(value).__name__} cannot be written out")
     if isinstance(value, int) and abs(value) > _NUMBER_LIMIT**2:

@@ -108,3 +108,13 @@ def test_what_a_template_uses_it_must_declare() -> None:
 def test_text_that_is_no_template_is_refused() -> None:
     with pytest.raises(InputRefused):
         undeclared(template("{% if %}"))
+
+
+def test_nobody_ever_reads_that_a_value_is_not_there() -> None:
+    """Without a word in the template on what is missing, the message is not sent rather than sent so."""
+    bare = template("Dear {{ given_name }},")
+    with pytest.raises(InputRefused, match=r"template\.fails"):
+        render(bare, channel="sms", language="en", variables={"given_name": None})
+    guarded = template("Dear {{ given_name or 'customer' }},")
+    said = render(guarded, channel="sms", language="en", variables={"given_name": None})
+    assert said.text == "Dear customer,\n"

@@ -211,7 +211,7 @@ def test_an_sms_has_less_room_than_a_letter() -> None:
             ),
             "7 -3 3 3 2.5 ab",
         ),
-        ("{{ none or 'x' }}{{ none }}{{ 'yes' if count is divisibleby 3 else 'no' }}", "xNoneyes"),
+        ("{{ none or 'x' }}{{ 'yes' if count is divisibleby 3 else 'no' }}", "xyes"),
         (
             "{{ [3, 1, 2] | sort | join(', ') }} {{ [1, 1, 2] | unique | join }} {{ [1, 2] | sum }}",
             "1, 2, 3 12 3",

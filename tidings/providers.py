@@ -206,6 +206,10 @@ def _problems(file: ChannelsFile) -> Iterator[str]:
             elif channel not in _CHANNELS[type(found)]:
                 kind = found.__struct_config__.tag
                 yield f"routes.{channel}: {name!r} is of the kind {kind}, which sends no {channel}"
+    for name, settings in file.providers.items():
+        told = getattr(settings, "callback_url", None)
+        if told is not None and "/callbacks/" in told and told.rpartition("/callbacks/")[2] != name:
+            yield f"providers.{name}.callback_url must end in /callbacks/{name}, where it is heard"
     real = _real(file)
     if real and not file.public_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         yield "public_url must be an https address: links to unsubscribe lead there"

@@ -25,6 +25,7 @@ def test_the_file_of_the_page_is_read_as_it_stands(tmp_path: Path) -> None:
     [
         (('sms = ["twilio"]', 'sms = ["twillio"]'), r"routes\.sms: no provider 'twillio'"),
         (('sms = ["twilio"]', 'sms = ["relay"]'), "'relay' is of the kind smtp, which sends no sms"),
+        (("/callbacks/twilio", "/callbacks/twillio"), "must end in /callbacks/twilio"),
         (('sms = ["twilio"]', "sms = []"), r"routes\.sms names no provider"),
         (('["relay", "relay-two"]', '["relay", "relay"]'), "names a provider twice"),
         (('kind = "twilio"', 'kind = "twillio"'), r"providers.*kind"),

@@ -24,7 +24,7 @@ _SELECT_SUBJECTS = (
 )
 _SELECT_CUSTOMER = """
 SELECT s.subject FROM calls c JOIN streams s ON s.partition = c.partition AND s.stream = c.stream
-WHERE c.partition {among partitions} AND c.call = :call
+WHERE c.partition {among partitions} AND c.call = :call AND c.endpoint = :endpoint
 """
 
 
@@ -84,19 +84,23 @@ class Calls:
             for partition, call, stream, endpoint, body, tries, made_at, expires_at in found
         ]
 
-    def customer_of(self, call: str) -> str | None:
-        """For whom this call is, as long as its answer is waited for; None for any other."""
+    def customer_of(self, call: str, *, endpoint: str) -> str | None:
+        """For whom this call of the endpoint is, as long as its answer is waited for; None for any other."""
         with reading(self._engine) as connection:
-            wanted = {"partitions": self._partitions, "call": call}
+            wanted = {"partitions": self._partitions, "call": call, "endpoint": endpoint}
             return run(connection, _SELECT_CUSTOMER, **wanted).scalar_one_or_none()
 
     def put_off(self, waiting: Sequence[tuple[Call, datetime]]) -> None:
         """Make these calls again at their instants (aware UTC)."""
         changes = [(call.partition, call.call, to_micros(at), call.tries + 1) for call, at in waiting]
         with writing(self._engine) as connection:
-            update(connection, calls, ("due_at", "tries"), changes)
+            for partition in self._partitions:
+                there = [change for change in changes if change[0] == partition]
+                update(connection, calls, ("due_at", "tries"), there)
 
     def end(self, ended: Sequence[Call]) -> None:
         """These calls have been answered, or nobody waits for them any more."""
         with writing(self._engine) as connection:
-            delete(connection, calls, [(call.partition, call.call) for call in ended])
+            for partition in self._partitions:
+                there = [(partition, call.call) for call in ended if call.partition == partition]
+                delete(connection, calls, there)

@@ -5,8 +5,9 @@ A call may be made more than once, always under its own id, which the endpoint c
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from channels.webhook import Again, Answered, Failed, Later, Webhooks
 from domain.catalogue import WebhookAnswered
@@ -18,7 +19,10 @@ from stores.calls import Call, Calls
 from stores.inbox import Inbox, Told
 from tidings.importing.facts import Header, enveloped, shape_of
 
+log = logging.getLogger("tidings.calling")
 _AT_ONCE = 100
+# An endpoint that asks to be called again at once is not called over and over.
+_SOONEST = timedelta(seconds=1)
 _CALLED = KIND_OF[WebhookCalled]
 _ANSWERED = "webhook.answered/1"
 Scalar = str | int | bool | None
@@ -66,13 +70,14 @@ class Courier:
         return made
 
     async def _deliver(self, due: Sequence[Call]) -> None:
-        now = self._clock()
-        awaited = [call for call in due if call.expires_at > now]
-        ended = [call for call in due if call.expires_at <= now]
+        begun = self._clock()
+        awaited = [call for call in due if call.expires_at > begun]
+        ended = [call for call in due if call.expires_at <= begun]
         try:
             answers = await asyncio.gather(*(self._call(call) for call in awaited))
         finally:
             await self._webhooks.close()
+        now = self._clock()
         told: list[Told] = []
         again: list[tuple[Call, datetime]] = []
         for call, answer in zip(awaited, answers, strict=True):
@@ -87,8 +92,8 @@ class Courier:
                     # It is kept so that the answer finds whom it is for, and then let go.
                     again.append((call, call.expires_at))
                 case Again(after=after):
-                    wait = delay(call.tries + 1, key=call.call) if after is None else after
-                    again.append((call, now + wait))
+                    wait = delay(call.tries + 1, key=call.call) if after is None else max(after, _SOONEST)
+                    again.append((call, min(now + wait, call.expires_at)))
         # The facts first: what is ended before they are taken in would be lost by a crash.
         self._inbox.take(told, origin="webhook", at=to_micros(now))
         self._calls.end(ended)
@@ -97,9 +102,14 @@ class Courier:
     async def _call(self, call: Call) -> Answered | Later | Failed | Again:
         body = decode_body(_CALLED, call.body)
         assert isinstance(body, WebhookCalled)  # noqa: S101 - by its kind
-        return await self._webhooks.call(
-            call.endpoint, call=call.call, at=self._clock(), values=body.values, asked_at=call.made_at
-        )
+        try:
+            return await self._webhooks.call(
+                call.endpoint, call=call.call, at=self._clock(), values=body.values, asked_at=call.made_at
+            )
+        except Exception as error:
+            # A bug, told as loudly as one: but one call must not stop the others.
+            log.error("the call of %s failed", call.endpoint, exc_info=error)
+            return Again("webhook: failed")
 
 
 def answer_of(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,38 +10,22 @@ from msgspec.structs import replace
 
 from audit.replay import replay
 from channels.base import Outcome, Outgoing, Unknown, everywhere
-from domain.catalogue import CustomFact, Envelope, Purpose
+from domain.catalogue import Purpose
 from domain.clock import to_micros
 from domain.errors import StoreCorrupt
 from domain.events import status_of
-from support.asking import SHIPPED, asks
 from support.bank import Bank
-from support.facts import at, granted, registered
+from support.facts import at, registered
 from support.scenario import envelope
 from support.scripted import Scripted
+from support.wall import MORNING, Killed, Service, Wall
 from templates.model import Template
-from tidings.documents import Documents
 from tidings.sending import again
 from tidings.serving import Serving
 
-MORNING = at("2026-01-05 10:00")
 EVENING = at("2026-01-05 20:59")
 NIGHT = at("2026-01-05 23:30")
 NEXT_MORNING = at("2026-01-06 08:00")
-
-
-class Wall:
-    """A clock on the wall that a test moves."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Killed(BaseException):
-    """The process is no more."""
 
 
 class Dying(Scripted):
@@ -58,50 +42,6 @@ class Dying(Scripted):
         if self._takes:
             await super().send(messages)
         raise Killed
-
-
-class Service:
-    """A bank that is served; each ``step`` is a look of the worker at what is due."""
-
-    def __init__(
-        self, folder: Path, channel: Scripted, *, purpose: Purpose = "care", customers: int = 1
-    ) -> None:
-        self.channel = channel
-        documents = Documents([asks(purpose)], SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars)
-        self.bank = Bank(folder, partitions=2, documents=documents)
-        self.bank.channels = everywhere(channel)
-        self.purpose = purpose
-        self.wall = Wall(MORNING)
-        self.names = [f"c-{number}" for number in range(customers)]
-        told = [envelope(name, MORNING, fact) for name in self.names for fact in (registered(), granted())]
-        assert self.bank.take(told).refused == []
-
-    def ask(self, at: datetime) -> "Service":
-        told = [
-            Envelope(f"x.{self.purpose}/1", name, at, CustomFact(source="/test", id=f"{name}-{at}"))
-            for name in self.names
-        ]
-        assert self.bank.take(told).refused == []
-        return self
-
-    def step(self, at: datetime) -> "Service":
-        self.wall.now = at
-        tidings = self.bank.tidings
-        serving = Serving(tidings, clock=self.wall)
-        with asyncio.Runner() as runner:
-            while serving.step(runner):
-                pass
-        tidings.engine.dispose()
-        return self
-
-    def killed(self, at: datetime) -> "Service":
-        with pytest.raises(Killed):
-            self.step(at)
-        return self
-
-    def statuses(self) -> list[str]:
-        assert self.bank.verify().findings == []
-        return [entry.status for entry in self.bank.ledger()]
 
 
 def test_what_should_have_left_in_the_evening_does_not_leave_at_night(tmp_path: Path) -> None:

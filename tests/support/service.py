@@ -110,7 +110,7 @@ class Hooks:
         said = msgspec.json.decode(callback.body)
         return LateAnswer("k", said["call"], said["ok"], said.get("values", {}))
 
-    def customer_of(self, call: str) -> str | None:
+    def customer_of(self, call: str, *, endpoint: str) -> str | None:
         """Only the calls whose ids say whom they were for are known."""
         return call.partition(":")[2] or None
 

@@ -57,8 +57,8 @@ class Answers(Protocol):
 class Calls(Protocol):
     """Calls that journeys made to webhooks."""
 
-    def customer_of(self, call: str) -> str | None:
-        """The customer for whom a webhook was called; None for an unknown call."""
+    def customer_of(self, call: str, *, endpoint: str) -> str | None:
+        """The customer for whom a call of the endpoint was made; None for an unknown call."""
 
 
 class Parts(Struct, frozen=True):

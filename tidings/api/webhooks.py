@@ -41,7 +41,7 @@ def _take(parts: Parts, answers: Answers, calls: Calls, endpoint: str, callback:
         refusal = Refusal("request", error.code, error.values, callback.body)
         parts.receiver.refuse("webhooks", refusal, at=now)
         raise Problem(_STATUS.get(error.code, 400), error.code, **error.values) from error
-    customer = calls.customer_of(answer.call)
+    customer = calls.customer_of(answer.call, endpoint=endpoint)
     if customer is None:
         raise Problem(404, "webhook.unknown_call", call=answer.call)
     told = answer_of(answer.call, endpoint, customer, answer.values, ok=answer.ok, at=now)

@@ -21,7 +21,7 @@ from domain.tally import one_more
 
 # Names what ``evolve`` makes of a history: raised with every change of its meaning, so that snapshots that an
 # earlier version left behind are not taken for a customer's state.
-FOLD = 3
+FOLD = 4
 _FOLDS = OF_DECISIONS | OF_MESSAGES | OF_FACTS
 
 

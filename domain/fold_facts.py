@@ -130,11 +130,8 @@ def _address_opted_in(customer: Customer, body: facts.ContactOptedIn, _: Event) 
     return replace(customer, opted_out=tuple(known for known in customer.opted_out if known != body.address))
 
 
-def address_refused(customer: Customer, channel: ChannelName, refused: str) -> Customer:
-    """The customer whose address for this channel a provider refused for good, or whose owner opted out."""
-    address = customer.address(channel)
-    if address is None:
-        return customer
+def address_refused(customer: Customer, channel: ChannelName, address: str, refused: str) -> Customer:
+    """The customer one of whose addresses a provider refused for good, or the owner of which opted out."""
     if refused == "opted_out":
         return replace(customer, opted_out=_with(customer.opted_out, address))
     if channel == "push":

@@ -54,6 +54,7 @@ def _message_sending(customer: Customer, body: events.MessageSending, event: Eve
         sending=body,
         sending_version=event.version,
         sending_at=event.recorded_at,
+        sent_to=customer.address(body.channel),
         counted_as=key,
     )
     return replace(
@@ -77,6 +78,7 @@ def _message_postponed(customer: Customer, body: events.MessagePostponed, event:
         sending=None,
         sending_version=0,
         sending_at=None,
+        sent_to=None,
         counted_as=None,
         refused_by=message.refused_by + refused,
         in_doubt=body.provider if body.in_doubt else message.in_doubt,
@@ -119,9 +121,9 @@ def _message_rejected(customer: Customer, body: events.MessageRejected, event: E
     key = message.counted_as
     sends = customer.sends if key is None else uncounted(customer.sends, key)
     moved = replace(_message_ended(customer, body, event), sends=sends)
-    if message.sending is None or body.refused is UNSET:
+    if message.sending is None or message.sent_to is None or body.refused is UNSET:
         return moved
-    return address_refused(moved, message.sending.channel, body.refused)
+    return address_refused(moved, message.sending.channel, message.sent_to, body.refused)
 
 
 def at_step(enrolments: dict[str, Enrolment], name: str, step: str) -> dict[str, Enrolment]:

@@ -52,6 +52,8 @@ class Message(Struct, frozen=True, gc=False):
     sending: MessageSending | None = None
     sending_version: int = 0
     sending_at: datetime | None = None
+    # Where it is on its way to: what the provider says of the address is about this one.
+    sent_to: str | None = None
     # What became of earlier tries: who certainly did not take it, who may have, and how long to wait.
     refused_by: tuple[str, ...] = ()
     in_doubt: str = ""

@@ -97,7 +97,10 @@ class Channel(Protocol):
         """Hand these messages over, each under its id, and say what became of each."""
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
-        """What the provider knows of messages whose outcome was lost; Unknown where it cannot be asked."""
+        """What the provider knows of messages whose outcome was lost; Unknown where it cannot be asked.
+
+        ``text`` may be "" here, where the words are lost: who knows messages by their words gives Unknown.
+        """
 
     async def close(self) -> None:
         """Let go of connections. It may be used again afterwards, also by another event loop."""

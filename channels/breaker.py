@@ -3,18 +3,21 @@
 A message that meets an open circuit is given to nobody: the answer is "retry", under no provider's name.
 """
 
+import logging
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
 from channels.base import Answer, Outcome, Outgoing, Retry, Unknown
 from channels.provider import Callback, Provider, Receipt
 
+log = logging.getLogger("tidings.channels")
+A = TypeVar("A")
 CIRCUIT_OPEN = "circuit_open"
 # Refusals of a provider that is well: it is given too much (HTTP 429, Twilio 20429 and others, WeChat
 # 45009 and 45011), or one mailbox is busy (RFC 5321, 450 to 452).
@@ -105,14 +108,17 @@ class Guarded:
             elif self._opened_till is not None:
                 outcomes += await self._try(rest[0])
             else:
-                answers = await self._channel.send(rest[:_AT_ONCE])
+                answers = await self._given(rest[:_AT_ONCE])
                 self._note(answers)
                 outcomes += answers
         return outcomes
 
     async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
         """What the provider behind knows; an open circuit does not keep from asking."""
-        return await self._channel.ask(messages)
+        try:
+            return _one_each(await self._channel.ask(messages), messages)
+        except Exception as error:
+            return [self._broken(error)] * len(messages)
 
     async def close(self) -> None:
         """Close the provider behind; what is known of its health stays."""
@@ -122,12 +128,24 @@ class Guarded:
         """What the provider behind reads in the callback."""
         return self._channel.receipts(callback)
 
-    async def _try(self, message: Outgoing) -> list[Outcome]:
+    async def _given(self, messages: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """What the provider behind answers. One that breaks its promise not to raise may have them all."""
+        try:
+            return _one_each(await self._channel.send(messages), messages)
+        except Exception as error:
+            return [self._broken(error)] * len(messages)
+
+    def _broken(self, error: Exception) -> Unknown:
+        # A bug, told as loudly as one: but it must not stop the other providers, nor stop this one for ever.
+        log.error("provider %s failed", self.name, exc_info=error)
+        return Unknown(f"adapter_failed {type(error).__name__}", provider=self.name)
+
+    async def _try(self, message: Outgoing) -> Sequence[Outcome]:
         """Hand over one message, on which it depends whether the circuit closes."""
         self._on_trial = True
         well = False
         try:
-            answers = await self._channel.send([message])
+            answers = await self._given([message])
             # Who is told to wait by a pace of our own has tried nothing.
             asked = [answer for answer in answers if not (isinstance(answer, Retry) and not answer.provider)]
             if not asked:
@@ -180,3 +198,9 @@ class Guarded:
         self._in_a_row = 0
         self._counts.clear()
         self._rest = self._breaking.rest_seconds
+
+
+def _one_each(answers: Sequence[A], messages: Sequence[Outgoing]) -> list[A]:
+    if len(answers) != len(messages):
+        raise ValueError(f"{len(answers)} answers to {len(messages)} messages")
+    return list(answers)

@@ -175,6 +175,8 @@ class Twilio:
         if number is None:
             # Such a message never leaves.
             return NotTaken()
+        if not message.text:
+            return Unknown("list.words_lost", provider=self._name)
         since = message.at - (_DOUBT if message.in_doubt else _SKEW)
         try:
             return await self._found(api, number, self._body(message), since) or self._missing(message)

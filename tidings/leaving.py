@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from channels.base import Channel, NotTaken, Outcome, Outgoing, Retry
 from domain.catalogue import ChannelName
+from stores.batch import Changes
 from stores.journal import Journal
 from tidings import sending
 
@@ -19,6 +20,7 @@ from tidings import sending
 _FRESH = timedelta(seconds=60)
 _LOOK_SECONDS = 5.0
 _AT_ONCE = timedelta(0)
+_WORDS_LOST = Retry("words_lost", after=_AT_ONCE)
 # How many customers may wait with messages that are judged: as many as leave while the judgement is fresh.
 _LEAST_ROOM, _FIRST_ROOM, _MOST_ROOM = 20, 100, 500
 
@@ -112,18 +114,22 @@ class Leaving:
         """What became of messages that a crash left without an answer, in this order.
 
         The last word says whether a message may have been given to its channel, which then is asked. What
-        it certainly does not have waits to be handed over, or by a virtual clock goes at once.
+        it certainly does not have waits to be handed over, or by a virtual clock goes at once; where its
+        words cannot be made any more, it is judged again.
         """
         begun = [message for _, message, has_begun in lost if has_begun]
         told = self._runner.run(sending.settle(self._channels, begun))
         pairs = zip(begun, told, strict=True)
         answers: dict[str, Outcome] = {m.id: said for m, said in pairs if not isinstance(said, NotTaken)}
+        answers |= {m.id: _WORDS_LOST for _, m, _ in lost if m.id not in answers and sending.is_lost(m)}
         due = [(stream, message) for stream, message, _ in lost if message.id not in answers]
         if self._present.live:
             for stream, message in due:
                 self.add(stream, message)
         else:
             messages = [message for _, message in due]
+            if len(begun) < len(lost):
+                self._journal.commit(Changes(outbox_begun={message.id for message in messages}))
             handed_over = self._runner.run(self._hand_over(messages))
             answers |= {m.id: outcome for m, outcome in zip(messages, handed_over, strict=True)}
         answered = [(stream, message) for stream, message, _ in lost if message.id in answers]
@@ -148,7 +154,9 @@ class Leaving:
             while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:
                 self._journal.assure()
         except BaseException:
+            # Nothing more may leave for this partition: it may be another worker's.
             handing_over.cancel()
+            await asyncio.gather(handing_over, return_exceptions=True)
             raise
         answers = dict(zip((message.id for message in fresh), handing_over.result(), strict=True))
         too_late = Retry("judged_too_long_ago", after=_AT_ONCE)

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from channels.base import Accepted, Answer, Channel, Image, Outcome, Outgoing, Rejected, Retry, Unknown
 from domain.catalogue import ChannelName, Purpose
 from domain.customer import Customer
-from domain.errors import InputRefused, StoreCorrupt
+from domain.errors import InputRefused
 from domain.events import (
     MessageAccepted,
     MessageDeferred,
@@ -97,7 +97,7 @@ def outgoing(
     return Outgoing(
         id=message,
         channel=state.sending.channel,
-        address=customer.address(state.sending.channel) or "",
+        address=state.sent_to or "",
         language=state.sending.language,
         heading=rendered.heading,
         text=rendered.text,
@@ -116,14 +116,24 @@ def outgoing(
 def again(customer: Customer, message: str, *, rules: Rules, templates: Templates) -> Outgoing:
     """The very message whose intent was recorded before a crash, rendered again.
 
-    Raises StoreCorrupt where the words would not be those that were recorded.
+    Where those words cannot be made any more, it has none (``is_lost``): what makes words may have changed
+    between the crash and now, and one message must not stop the others.
     """
     state = customer.messages[message]
     assert state.sending is not None  # noqa: S101 - only recorded intents are in the outbox
-    rendered = _render(customer, state.request, state.sending.channel, state.sending.language, templates)
-    if isinstance(rendered, Held | Skipped) or rendered.sha256 != state.sending.content_sha256:
-        raise StoreCorrupt("store.content_differs", message=message)
+    channel, language = state.sending.channel, state.sending.language
+    try:
+        rendered = _render(customer, state.request, channel, language, templates)
+    except InputRefused:
+        rendered = None
+    if not isinstance(rendered, Rendered) or rendered.sha256 != state.sending.content_sha256:
+        rendered = Rendered(channel, language, "", "")
     return outgoing(customer, message, rendered, rules=rules, templates=templates)
+
+
+def is_lost(message: Outgoing) -> bool:
+    """Whether its words cannot be made any more; a message that was rendered has some."""
+    return not message.text
 
 
 def urgency(message: Outgoing) -> int:

@@ -7,8 +7,9 @@ evening was missed. It can be killed at any moment: the next one goes on where t
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
+from traceback import extract_tb
 
 from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from scheduler.sweeps import Sweep, Sweeps
@@ -26,6 +27,8 @@ log = logging.getLogger("tidings.worker")
 # How soon an idle worker looks again, and how long it rests when its store cannot be used.
 LOOK_SECONDS = 0.2
 _REST_SECONDS = 5.0
+_PARTITION_RESTS = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _CALLS_EVERY = timedelta(seconds=1)
 _LEDGER_EVERY = timedelta(seconds=10)
 _GUARD_EVERY = timedelta(minutes=1)
@@ -57,9 +60,10 @@ class Serving:
         self.tally = Tally()
         self._partitions = list(tidings.history.customer_partitions())
         self._worker: Worker | None = None
+        self._resting: dict[int, datetime] = {}
 
     def work(self, stop: Event) -> None:
-        """Until told to stop. A store that cannot be used now is tried again; a bug is raised."""
+        """Until told to stop. A store that cannot be used now is tried again."""
         with asyncio.Runner() as runner:
             try:
                 while not stop.is_set():
@@ -75,11 +79,16 @@ class Serving:
                 runner.run(sending.close(self._tidings.channels))
 
     def step(self, runner: asyncio.Runner) -> bool:
-        """Work off what is due now, of every partition that no other worker has; False for nothing."""
+        """Work off what is due now, of every partition that no other worker has; False for nothing.
+
+        One that fails by a bug, or by a record that is damaged, rests for a minute; the others go on.
+        """
         number = rulebook_in_force(self._tidings.engine)
         due = due_partitions(self._tidings.engine, self._partitions, now=self._clock(), rulebook=number)
         busy = False
         for partition in due:
+            if self._resting.get(partition, _NEVER) > self._clock():
+                continue
             try:
                 self._in_force(number).run(
                     partition,
@@ -92,11 +101,17 @@ class Serving:
             except LeaseLost:
                 # Another worker has it, or took it over from us: what is due is theirs.
                 continue
-            except InputRefused as error:
-                if error.code != "run.rules_changed":
-                    raise
-                # Another worker knew newer rules; the next look finds them too.
-                return True
+            except StoreUnusable:
+                raise
+            except Exception as error:
+                if isinstance(error, InputRefused) and error.code == "run.rules_changed":
+                    # Another worker knew newer rules; the next look finds them too.
+                    return True
+                # The place, and no more: an error's text may hold what it happened to.
+                place = " < ".join(f"{at.name}:{at.lineno}" for at in extract_tb(error.__traceback__)[:-6:-1])
+                told = "partition %s failed and is tried again in a minute: %s at %s"
+                log.error(told, partition, type(error).__name__, place)
+                self._resting[partition] = self._clock() + _PARTITION_RESTS
         return busy
 
     def _in_force(self, number: int) -> Worker:

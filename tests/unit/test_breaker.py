@@ -181,12 +181,31 @@ def test_a_trial_that_breaks_off_opens_it_again() -> None:
 
     class Broken(Scripted):
         async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
-            raise RuntimeError("a bug")
+            raise asyncio.CancelledError
 
     channel._channel = Broken()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(asyncio.CancelledError):
         send(channel)
     assert channel.open_for() == timedelta(seconds=20)
+
+
+def test_a_provider_that_raises_may_have_what_it_was_given_and_is_not_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    channel, _provider, _clock = guarded()
+
+    class Broken(Scripted):
+        async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+            raise RuntimeError("a bug")
+
+        async def ask(self, messages: Sequence[Outgoing]) -> list[Answer]:
+            return []
+
+    channel._channel = Broken()
+    assert send(channel, 3) == [Unknown("adapter_failed RuntimeError", provider="p")] * 3
+    assert asyncio.run(channel.ask([outgoing()])) == [Unknown("adapter_failed ValueError", provider="p")]
+    assert channel.open_for() == timedelta(seconds=10)
+    assert "a bug" in caplog.text
 
 
 def test_a_provider_can_be_asked_while_the_circuit_is_open() -> None:

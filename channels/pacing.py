@@ -70,9 +70,13 @@ class Paced:
         waves: list[asyncio.Task[None]] = []
         try:
             await self._release(messages, turns, outcomes, waves)
-        finally:
-            # Also where the wait was broken off: what was handed over is waited for.
             ends = await asyncio.gather(*waves, return_exceptions=True)
+        except BaseException:
+            # Broken off: nobody hears what becomes of the rest, so it must not go on leaving.
+            for wave in waves:
+                wave.cancel()
+            await asyncio.gather(*waves, return_exceptions=True)
+            raise
         for end in ends:
             if end is not None:
                 raise end

@@ -193,6 +193,37 @@ def test_the_rest_is_the_providers_own() -> None:
     assert notebook.closed == 1
 
 
+def test_when_it_is_broken_off_nothing_more_leaves() -> None:
+    """One is being handed over and another naps till its turn: nobody would hear what becomes of them."""
+    ended: list[str] = []
+
+    class Slow(Notebook):
+        async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+                raise
+            return []
+
+    async def broken_off() -> None:
+        napping = asyncio.Event()
+
+        async def nap(_: float) -> None:
+            napping.set()
+            await asyncio.Event().wait()
+
+        channel = Paced(Slow(Clock()), Pace(per_second=1), clock=Clock(), sleep=nap)
+        sending = asyncio.create_task(channel.send(many(1, 2)))
+        await napping.wait()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    asyncio.run(broken_off())
+    assert ended == ["cancelled"]
+
+
 CALLS = st.lists(
     st.tuples(
         st.floats(min_value=0, max_value=3),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from channels.breaker import Guarded
 from channels.provider import Callback, Receipt
 from channels.route import Route
 from domain.catalogue import DeviceRegistered, Purpose
-from domain.errors import InputRefused
+from domain.errors import InputRefused, StoreUnusable
+from stores.batch import Changes
+from stores.journal import Journal
 from support.asking import asks
 from support.scenario import envelope
 from support.scripted import Scripted
@@ -221,3 +224,25 @@ def test_what_was_not_begun_is_marked_before_it_leaves_by_a_virtual_clock_too(tm
             channel.kills = ""
     assert len(channel.given) == 1
     assert service.statuses() == ["unknown"]
+
+
+@pytest.mark.parametrize("fails_at", range(1, 6))
+def test_a_store_that_fails_in_the_middle_loses_nothing_and_doubles_nothing(
+    fails_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path, Scripted(), purpose="marketing", customers=3).ask(MORNING)
+    commit, left = Journal.commit, [fails_at]
+
+    def failing(journal: Journal, changes: Changes, **given: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise StoreUnusable("store.busy", store="it", reason="locked")
+        commit(journal, changes, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Journal, "commit", failing)
+    with suppress(StoreUnusable):
+        service.step(MORNING)
+    assert left[0] <= 0
+    service.step(SOON)
+    assert service.statuses() == ["accepted"] * 3
+    assert len(service.channel.given) == 3

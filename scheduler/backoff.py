@@ -4,7 +4,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 _FIRST = timedelta(seconds=30)
-_LONGEST = timedelta(hours=6)
+LONGEST = timedelta(hours=6)
 _GROWTH = 4
 _SPREAD = 0.5
 
@@ -15,7 +15,7 @@ def delay(tries: int, *, key: str) -> timedelta:
     It is up to half as long again, as ``key`` and the number of tries say, so that what failed together does
     not come back together; the same question has the same answer for ever.
     """
-    whole = min(_LONGEST, _FIRST * _GROWTH ** min(max(tries - 1, 0), 8))
+    whole = min(LONGEST, _FIRST * _GROWTH ** min(max(tries - 1, 0), 8))
     digest = sha256(f"{key}\x00{tries}".encode()).digest()
     share = int.from_bytes(digest[:4], "big") / 2**32
     return timedelta(seconds=round((whole * (1 + _SPREAD * share)).total_seconds(), 3))

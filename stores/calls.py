@@ -1,12 +1,14 @@
 """Calls of endpoints that journeys asked for and that have not been answered, by when they are due."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
 from domain.clock import from_micros, to_micros
+from domain.codec import encode_body
+from domain.events import EnrolmentWaiting, Event, WebhookCalled
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import delete, rows, run, update
 from stores.schema import calls
@@ -104,3 +106,24 @@ class Calls:
             for partition in self._partitions:
                 there = [(partition, call.call) for call in ended if call.partition == partition]
                 delete(connection, calls, there)
+
+
+def rows_of(events: Sequence[Event], stream: int, endpoints: Collection[str]) -> list[tuple[object, ...]]:
+    """The rows of the calls that these events ask for, without their partition."""
+    until = {
+        event.body.work: event.body.until for event in events if isinstance(event.body, EnrolmentWaiting)
+    }
+    return [
+        (
+            event.body.call,
+            stream,
+            event.body.endpoint,
+            encode_body(event.body),
+            0,
+            to_micros(event.recorded_at),
+            to_micros(event.recorded_at),
+            to_micros(until[event.body.call]),
+        )
+        for event in events
+        if isinstance(event.body, WebhookCalled) and event.body.endpoint in endpoints
+    ]

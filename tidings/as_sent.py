@@ -3,11 +3,11 @@
 from audit.replay import replay
 from channels.base import Outgoing
 from domain.customer import Customer
-from domain.errors import NotFound
+from domain.errors import NotFound, StoreCorrupt
 from domain.events import MessageSending
 from domain.fold import folded
 from tidings.bootstrap import Tidings
-from tidings.sending import again
+from tidings.sending import again, is_lost
 
 
 def as_sent(tidings: Tidings, customer: str, message: str) -> Outgoing:
@@ -23,4 +23,7 @@ def as_sent(tidings: Tidings, customer: str, message: str) -> Outgoing:
     # The name may have changed since: it is the state of that moment that the words were made from.
     then = folded(Customer(customer), history[: sent[-1] + 1])
     in_force = tidings.in_force()
-    return again(then, message, rules=in_force.rules, templates=in_force.templates)
+    found = again(then, message, rules=in_force.rules, templates=in_force.templates)
+    if is_lost(found):
+        raise StoreCorrupt("store.content_differs", message=message)
+    return found

@@ -6,14 +6,14 @@ A call may be made more than once, always under its own id, which the endpoint c
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from channels.webhook import Again, Answered, Failed, Later, Webhooks
 from domain.catalogue import WebhookAnswered
 from domain.clock import to_micros
-from domain.codec import decode_body, encode_body
-from domain.events import KIND_OF, EnrolmentWaiting, Event, WebhookCalled
+from domain.codec import decode_body
+from domain.events import KIND_OF, WebhookCalled
 from scheduler.backoff import delay
 from stores.calls import Call, Calls
 from stores.inbox import Inbox, Told
@@ -26,27 +26,6 @@ _SOONEST = timedelta(seconds=1)
 _CALLED = KIND_OF[WebhookCalled]
 _ANSWERED = "webhook.answered/1"
 Scalar = str | int | bool | None
-
-
-def calls_of(events: Sequence[Event], stream: int, endpoints: Collection[str]) -> list[tuple[object, ...]]:
-    """The rows of the calls that these events ask for, without their partition."""
-    until = {
-        event.body.work: event.body.until for event in events if isinstance(event.body, EnrolmentWaiting)
-    }
-    return [
-        (
-            event.body.call,
-            stream,
-            event.body.endpoint,
-            encode_body(event.body),
-            0,
-            to_micros(event.recorded_at),
-            to_micros(event.recorded_at),
-            to_micros(until[event.body.call]),
-        )
-        for event in events
-        if isinstance(event.body, WebhookCalled) and event.body.endpoint in endpoints
-    ]
 
 
 class Courier:

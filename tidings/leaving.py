@@ -23,6 +23,9 @@ _AT_ONCE = timedelta(0)
 _WORDS_LOST = Retry("words_lost", after=_AT_ONCE)
 # How many customers may wait with messages that are judged: as many as leave while the judgement is fresh.
 _LEAST_ROOM, _FIRST_ROOM, _MOST_ROOM = 20, 100, 500
+# How many messages go together, between two looks at the clock: as many as take a provider a few seconds.
+_LEAST_AT_ONCE, _FIRST_AT_ONCE, _MOST_AT_ONCE = 4, 25, 100
+_LONG, _SHORT = timedelta(seconds=10), timedelta(seconds=2)
 
 
 class Answered(NamedTuple):
@@ -66,6 +69,7 @@ class Leaving:
         self._waiting: dict[int, list[Outgoing]] = {}
         self._chosen: list[list[int]] = []
         self.room = _FIRST_ROOM
+        self.at_once = _FIRST_AT_ONCE
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -97,7 +101,7 @@ class Leaving:
 
     def hand_over(self, *, turn: float, all_of_them: bool) -> list[Answered]:
         """Hand over what was chosen, slice by slice; what is left after ``turn`` seconds waits."""
-        over = monotonic() + turn
+        over, began = monotonic() + turn, self._present.now()
         answers: list[Answered] = []
         for streams in self._chosen:
             leaving = [(stream, message) for stream in streams for message in self._waiting.pop(stream)]
@@ -106,6 +110,11 @@ class Leaving:
             answers += self._answered(leaving, outcomes)
             if monotonic() >= over and not all_of_them:
                 break
+        took = self._present.now() - began
+        if took > _LONG:
+            self.at_once = max(self.at_once // 2, _LEAST_AT_ONCE)
+        elif took < _SHORT:
+            self.at_once = min(self.at_once * 2, _MOST_AT_ONCE)
         if not self._waiting:
             self.room = min(self.room * 2, _MOST_ROOM)
         return answers

@@ -26,10 +26,10 @@ from journeys.reach import passes_by
 from journeys.rulebook import Rules
 from scheduler.agenda import Agenda
 from stores.batch import Changes, Pending, PendingFact
+from stores.calls import rows_of
 from stores.journal import Journal
 from tidings import sending
 from tidings.adopting import Sweep
-from tidings.calling import calls_of
 from tidings.inputs import Input, adopted, answered, fired, take
 from tidings.leaving import Answered, Leaving, Present
 from tidings.memory import Held, Memory, Room
@@ -40,7 +40,6 @@ BATCH = 2_000
 TURN_SECONDS = 0.2
 _SLICES_OF_A_BATCH = 20
 _LIVE_SECONDS = 1.0
-_AT_ONCE = 100
 # Wake-ups that answers lead to are left for another time too: there may be facts before them.
 _NOTHING = Pending([], [], horizon=-1)
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
@@ -214,7 +213,7 @@ class _Passage:
     @property
     def _at_once(self) -> float:
         """How many messages are handed over before their answers are recorded."""
-        return _AT_ONCE if self._live and not self._sweep.is_open else math.inf
+        return self._leaving.at_once if self._live and not self._sweep.is_open else math.inf
 
     def _pending(self) -> Pending:
         # No more intents wait to leave than one batch makes: each was judged on what was known then.
@@ -307,7 +306,7 @@ class _Passage:
         if len(taken.events) > 1:
             worker.tally.count(taken.events)
             if worker.endpoints:
-                self._changes.calls += calls_of(taken.events, stream, worker.endpoints)
+                self._changes.calls += rows_of(taken.events, stream, worker.endpoints)
         for message in taken.leaving:
             self._changes.outbox_added[message.id] = stream
             self._leaving.add(stream, message)

@@ -30,7 +30,7 @@ from domain.events import Outcome as OutcomeEvent
 from domain.judgement import Deferred, Forbidden, valid_until
 from journeys.engine import hand_over as judged
 from journeys.rulebook import Rules
-from scheduler.backoff import delay
+from scheduler.backoff import LONGEST, delay
 from templates.images import pictures
 from templates.missing import Held, Skipped
 from templates.model import Template
@@ -185,7 +185,7 @@ def outcome_event(message: Outgoing, outcome: Outcome, *, at: datetime, tries: i
                 refused=UNSET if refused == "message" else refused,
             )
         case Retry(reason=reason, after=after):
-            wait = delay(tries + 1, key=message.id) if after is None else after
+            wait = delay(tries + 1, key=message.id) if after is None else min(after, LONGEST)
             return MessagePostponed(
                 message=message.id, reason=reason, until=at + wait, provider=outcome.provider
             )

@@ -75,7 +75,7 @@ def crashed(service: Service, *, when: str) -> Service:
     if when == "not begun":
         worker = service.bank.tidings
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("tidings.process._AT_ONCE", 0)
+            patched.setattr("tidings.leaving._FIRST_AT_ONCE", 0)
             with asyncio.Runner() as runner:
                 service.wall.now = MORNING
                 Serving(worker, clock=service.wall).step(runner)

@@ -11,6 +11,7 @@ import pytest
 from channels.base import Accepted, Answer, NotTaken, Outcome, Outgoing, Retry, Unknown, everywhere
 from domain.catalogue import Purpose
 from domain.errors import LeaseLost
+from stores.batch import Changes
 from support.channel_contract import NOW, outgoing
 from support.scripted import Scripted
 from tidings import leaving
@@ -27,6 +28,9 @@ class Lease:
         self.looks = 0
         self.looked: Callable[[], object] = lambda: None
         self._holds = holds
+
+    def commit(self, changes: Changes) -> None:
+        """What is begun is noted."""
 
     def assure(self) -> None:
         self.looks += 1
@@ -268,3 +272,30 @@ class TestLease:
         runner.run(asyncio.sleep(0))
         assert channel.broken_off
         assert channel.given == []
+
+
+def test_as_many_go_together_as_a_provider_takes_in_seconds() -> None:
+    """What leaves was judged a moment ago: a slow provider is given few at a time, a quick one many."""
+    wall = Wall()
+
+    class Taking(Scripted):
+        each = timedelta(seconds=1)
+
+        async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+            wall.now += self.each * len(messages)
+            return await super().send(messages)
+
+    channel = Taking()
+    with asyncio.Runner() as runner:
+        ours = Leaving(everywhere(channel), Lease(), runner, Present(wall, live=True))  # type: ignore[arg-type]
+        sizes: list[int] = []
+        for number in range(12):
+            # A second each at first, then as good as none.
+            channel.each = timedelta(seconds=1 if number < 6 else 0)
+            for stream in range(200):
+                if stream not in ours:
+                    ours.add(stream, outgoing(stream, at=wall.now))
+            sizes.append(len(ours.choose(size=200, messages=ours.at_once)))
+            ours.hand_over(turn=0, all_of_them=True)
+    assert sizes[:6] == [25, 12, 6, 6, 6, 6]
+    assert sizes[6:] == [6, 12, 24, 48, 96, 100]

@@ -134,6 +134,7 @@ def lines(path: Path) -> Sequence[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_provider_that_can_be_asked_gets_everything_exactly_once(tmp_path: Path) -> None:
     record = tmp_path / "taken"

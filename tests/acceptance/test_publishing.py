@@ -152,7 +152,7 @@ def test_every_problem_of_every_file_is_told_and_nothing_is_published(
     ("old", "new", "told"),
     [
         ("variables: [given_name]", "variables: []", "does not declare"),
-        ("email: ", "words: ", "hello.yaml:5:"),
+        ("email: ", "words: ", "hello.yaml:8:5:"),
     ],
 )
 def test_a_template_with_a_problem_is_told_with_its_file(

@@ -78,6 +78,8 @@ def test_three_workers_of_which_two_are_killed_tell_what_one_tells(tmp_path: Pat
     assert shared.verify().findings == []
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_command_line_works_on_postgresql(tmp_path: Path) -> None:
     url = fresh_database()
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -374,16 +374,26 @@ class TestServe:
         assert bank.sql("SELECT DISTINCT owner FROM partitions") == [(None,)]
         assert bank.verify().findings == []
 
-    def test_it_does_not_go_on_hearing_when_its_worker_cannot_go_on(self, tmp_path: Path) -> None:
-        """A supervisor starts it anew, or somebody is called: a service that never sends looks well."""
-        bank = Bank(tmp_path)
-        bank.take([envelope("c-1", MORNING, registered())])
+    def test_a_damaged_history_stops_its_partition_and_no_other(self, tmp_path: Path) -> None:
+        """It is told in the log, by its place and without whom it is about, and tried again; others go on."""
+        documents = Documents([asks("care")], SHIPPED.templates, SHIPPED.policy, SHIPPED.calendars)
+        bank = Bank(tmp_path, partitions=2, documents=documents)
+        names = [f"c-{number}" for number in range(8)]
+        assert bank.take([envelope(name, MORNING, registered()) for name in names]).refused == []
         bank.run(MORNING)
-        bank.sql("UPDATE heads SET version = version + 5")
-        bank.take([envelope("c-1", MORNING, granted())])
+        bank.sql("UPDATE heads SET version = version + 5 WHERE partition = 1")
+        whole = {row[0] for row in bank.sql("SELECT subject FROM streams WHERE partition = 2")}
         path = file_of(tmp_path, HEAD + '[routes]\nemail = ["box"]\n' + sandbox("box"))
+        now = datetime.now(UTC)
+        asked_for = [(name, CustomFact(source="/test", id=name)) for name in names]
+        bank.take([Envelope("x.care/1", name, now, fact) for name, fact in asked_for])
         with serving(bank.settings, path) as (process, _):
-            assert process.wait(60) == 1
+            while {entry.customer for entry in bank.ledger() if entry.status != "requested"} != whole:
+                assert process.poll() is None
+            process.terminate()
+            assert process.wait(60) == 0
             assert process.stderr is not None
-            assert "Traceback" not in (said := process.stderr.read())
-            assert "c-1" in said
+            said = process.stderr.read()
+        assert "partition 1 failed and is tried again" in said
+        assert "Traceback" not in said
+        assert not any(name in said for name in names)

@@ -69,7 +69,7 @@ def settings(base_url: str, **given: Any) -> HttpSmsSettings:
         "answer": READING,
         "enquiry": enquiry,
         "enquiry_answer": FOUND,
-        "timeout_seconds": 1.5,
+        "timeout_seconds": 0.8,
         **given,
     }
     return HttpSmsSettings(**values)

@@ -27,7 +27,7 @@ def settings(base_url: str, **given: Any) -> TwilioSettings:
         "sender": "+15005550006",
         "callback_url": CALLBACK,
         "base_url": base_url,
-        "timeout_seconds": 1.5,
+        "timeout_seconds": 0.8,
         **given,
     }
     return TwilioSettings(**values)

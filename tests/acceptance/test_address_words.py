@@ -22,7 +22,7 @@ NUMBER = "+420601000001"
 _ids = count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
     return Bank(tmp_path, partitions=3, url=fresh_database() if request.param == "postgresql" else None)
 

@@ -94,6 +94,8 @@ def test_histories_do_not_depend_on_when_the_sweep_comes_by(
 
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=lives(customers=4, most=8), journeys=st.lists(published(), min_size=1, max_size=2))
+@pytest.mark.long
+@pytest.mark.slow
 def test_postgresql_adopts_as_sqlite_does(
     told: list[Envelope], journeys: list[list[Journey]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -24,7 +24,7 @@ from support.service import serving
 from tidings.calling import Courier
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     with ExitStack() as stack:
         server = stack.enter_context(WebhookServer(tmp_path))

@@ -185,6 +185,8 @@ class TestTheMainPath:
 
 
 class TestAwkwardUsers:
+    @pytest.mark.long
+    @pytest.mark.slow
     def test_names_are_shown_as_they_are_and_never_read_as_markup(self, folder: Path) -> None:
         names = ["a[/b]c", "[bold]x[/bold]", "a:b:c", "left\u202eright", "quote'\"", "名字"]
         told = [{**REGISTERED, "id": str(n), "subject": name} for n, name in enumerate(names)]
@@ -506,6 +508,8 @@ class TestDisks:
         assert "the disk" in one_line(done.stderr)
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_every_command_tells_how_to_use_it(tmp_path: Path) -> None:
     for name in COMMANDS:
         assert "Usage: tidings" in tidings(tmp_path, name, "--help")[0]

@@ -46,7 +46,7 @@ JOURNEY = own(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def bank(request: pytest.FixtureRequest, tmp_path: Path) -> Bank:
     """A bank with one customer who waits at the first wait, until the 9th at 10:00."""
     bank = Bank(tmp_path, url=fresh_database() if request.param == "postgresql" else None)

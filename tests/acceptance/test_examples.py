@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_messages_leave_through_the_real_libraries_and_a_receipt_comes_back(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / "loopback" / "run.py"), str(tmp_path)]

@@ -27,7 +27,7 @@ FEW = Guarding(
 EVERYBODY = [f"c-{number:02}" for number in range(12)]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
     url = fresh_database() if request.param == "postgresql" else None
     bank = bank_of(tmp_path, Scripted(), url=url, partitions=2)

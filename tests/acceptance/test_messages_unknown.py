@@ -22,7 +22,7 @@ LATER = NOON + timedelta(days=3)
 EVERYBODY = ("sent", "lost", "refused", "nowhere", "late")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
     script: dict[str, list[Outcome]] = {
         "lost": [Unknown("timeout", "p")],

@@ -25,7 +25,7 @@ NEW_YEAR = at("2026-01-01 12:00")
 _ids = count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def bank(tmp_path: Path, request: pytest.FixtureRequest) -> Bank:
     return Bank(tmp_path, partitions=3, url=fresh_database() if request.param == "postgresql" else None)
 

@@ -158,7 +158,9 @@ class Leaving:
         if len(fresh) < len(messages):
             # A slow provider: what is judged ahead of it is judged for nothing.
             self.room = max(self.room // 2, _LEAST_ROOM)
-        handing_over = asyncio.create_task(sending.hand_over(self._channels, fresh))
+        handing_over = asyncio.create_task(
+            sending.hand_over(self._channels, fresh, is_stale=self._present.is_stale)
+        )
         try:
             while not (await asyncio.wait({handing_over}, timeout=_LOOK_SECONDS))[0]:
                 self._journal.assure()
@@ -168,5 +170,4 @@ class Leaving:
             await asyncio.gather(handing_over, return_exceptions=True)
             raise
         answers = dict(zip((message.id for message in fresh), handing_over.result(), strict=True))
-        too_late = Retry("judged_too_long_ago", after=_AT_ONCE)
-        return [answers.get(message.id, too_late) for message in messages]
+        return [answers.get(message.id, sending.TOO_LATE) for message in messages]

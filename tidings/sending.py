@@ -5,8 +5,8 @@ Nothing here sends before the intent is committed: the worker commits what ``pre
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from msgspec import UNSET
@@ -39,6 +39,8 @@ from tidings.missing_data import for_want, words_of
 
 A = TypeVar("A")
 Templates = Mapping[tuple[str, int], Template]
+# Judged so long ago that the word does not hold any more.
+TOO_LATE = Retry("judged_too_long_ago", after=timedelta(0))
 # Purposes that go out again where it cannot be told whether they did, and how often at most.
 _AGAIN: tuple[Purpose, ...] = ("service", "regulatory")
 _TRIES_IN_DOUBT = 6
@@ -141,13 +143,20 @@ def urgency(message: Outgoing) -> int:
     return _URGENCY[message.purpose]
 
 
-async def hand_over(channels: Mapping[ChannelName, Channel], messages: Sequence[Outgoing]) -> list[Outcome]:
+async def hand_over(
+    channels: Mapping[ChannelName, Channel],
+    messages: Sequence[Outgoing],
+    *,
+    is_stale: Callable[[Outgoing], bool],
+) -> list[Outcome]:
     """Give committed intents to their channels, all channels at once, each its most urgent first.
 
-    Who may have a message already is asked first. Outcomes come in the order given.
+    Who may have a message already is asked before; ``is_stale`` says afterwards whether that took so long
+    that it has to be judged again. Outcomes come in the order given.
     """
     groups = _by_channel(messages)
-    answers = await asyncio.gather(*(_send(channels[name], group) for name, group in groups.items()))
+    sending = (_send(channels[name], group, is_stale) for name, group in groups.items())
+    answers = await asyncio.gather(*sending)
     outcomes = _by_id(groups, answers)
     return [outcomes[message.id] for message in messages]
 
@@ -201,15 +210,27 @@ def outcome_event(message: Outgoing, outcome: Outcome, *, at: datetime, tries: i
             return MessageUnknown(message=message.id, reason=reason, provider=outcome.provider or UNSET)
 
 
-async def _send(channel: Channel, messages: Sequence[Outgoing]) -> list[Outcome]:
-    """Hand over what nobody has yet; of the rest, and of what nobody knows now, ask."""
-    told: dict[str, Outcome] = await _asked(channel, [m for m in messages if m.in_doubt])
-    due = [message for message in messages if message.id not in told]
-    for message, outcome in zip(due, await channel.send(due), strict=True):
-        told[message.id] = outcome
-    lost = [m for m in due if isinstance(told[m.id], Unknown) and m.purpose not in _AGAIN]
+async def _send(
+    channel: Channel, messages: Sequence[Outgoing], is_stale: Callable[[Outgoing], bool]
+) -> list[Outcome]:
+    """Hand over what nobody has yet, ask about the rest and about what nobody knows now."""
+    # An answer may take long: what need not wait for it leaves before.
+    told = await _given(channel, [m for m in messages if not m.in_doubt])
+    told |= await _asked(channel, [m for m in messages if m.in_doubt])
+    again = [message for message in messages if message.id not in told]
+    told |= {message.id: TOO_LATE for message in again if is_stale(message)}
+    told |= await _given(channel, [m for m in again if m.id not in told])
+    lost = [m for m in messages if isinstance(told[m.id], Unknown) and m.purpose not in _AGAIN]
     told |= await _asked(channel, lost)
     return [told[message.id] for message in messages]
+
+
+async def _given(channel: Channel, messages: Sequence[Outgoing]) -> dict[str, Outcome]:
+    """What the channel answers to these messages, by id."""
+    if not messages:
+        return {}
+    answers = zip(messages, await channel.send(messages), strict=True)
+    return {message.id: outcome for message, outcome in answers}
 
 
 async def _asked(channel: Channel, messages: Sequence[Outgoing]) -> dict[str, Outcome]:

@@ -221,13 +221,13 @@ def after_a_try(fakes: Sequence[Fake], message: Outgoing, crash: str, tries: int
     """
     if crash != "no":
         if crash == "after":
-            asyncio.run(hand_over({"email": Route(fakes)}, [message]))
+            asyncio.run(hand_over({"email": Route(fakes)}, [message], is_stale=lambda _: False))
         answer = asyncio.run(settle({"email": Route(fakes)}, [message]))[0]
         if isinstance(answer, NotTaken):
             return message
         outcome: Outcome = answer
     else:
-        outcome = asyncio.run(hand_over({"email": Route(fakes)}, [message]))[0]
+        outcome = asyncio.run(hand_over({"email": Route(fakes)}, [message], is_stale=lambda _: False))[0]
     event = outcome_event(message, outcome, at=NOW, tries=tries)
     if not isinstance(event, MessagePostponed):
         return None

@@ -21,9 +21,9 @@ from channels.segments import Cost, Prices
 from domain.errors import InputRefused
 from support import channel_contract
 from support.channel_contract import ChannelContract, outgoing
+from support.closing import ClosedAfterwards
 from support.gateway_server import GatewayStandIn
 from support.http_stand_in import Done, Half, Reply, self_signed, serving, silent
-from support.one_call import OneCall
 
 NUMBER = "+8613800138000"
 FIELDS = {"phone": "{to}", "content": "{text}", "msgid": "{id}"}
@@ -77,12 +77,12 @@ def settings(base_url: str, **given: Any) -> HttpSmsSettings:
 
 def sent(base_url: str, *messages: Outgoing, **given: Any) -> list[Outcome]:
     """What became of the messages."""
-    return asyncio.run(OneCall(HttpSms("gateway", settings(base_url, **given))).send(messages))
+    return asyncio.run(ClosedAfterwards(HttpSms("gateway", settings(base_url, **given))).send(messages))
 
 
 def asked(base_url: str, message: Outgoing, **given: Any) -> object:
     """What the gateway is found to know of the message."""
-    (answer,) = asyncio.run(OneCall(HttpSms("gateway", settings(base_url, **given))).ask([message]))
+    (answer,) = asyncio.run(ClosedAfterwards(HttpSms("gateway", settings(base_url, **given))).ask([message]))
     return answer
 
 
@@ -95,7 +95,7 @@ class TestHttpSms(ChannelContract):
 
     @pytest.fixture
     def channel(self, base_url: str) -> Channel:
-        return OneCall(HttpSms("gateway", settings(base_url)))
+        return ClosedAfterwards(HttpSms("gateway", settings(base_url)))
 
 
 def test_json_is_filled_in_however_deep_and_never_twice(base_url: str, stand_in: GatewayStandIn) -> None:

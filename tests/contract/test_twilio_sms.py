@@ -20,8 +20,8 @@ from channels.twilio_sms import Twilio, TwilioSettings
 from domain.errors import InputRefused
 from support import channel_contract
 from support.channel_contract import NOW, ChannelContract
+from support.closing import ClosedAfterwards
 from support.http_stand_in import self_signed, serving, silent
-from support.one_call import OneCall
 from support.twilio_server import ACCOUNT, TOKEN, Failure, TwilioStandIn, running
 from support.twilio_texts import CALLBACK, NUMBER, asked, sent, settings, text
 
@@ -54,7 +54,7 @@ class TestTwilio(ChannelContract):
 
     @pytest.fixture
     def channel(self, base_url: str) -> Channel:
-        return OneCall(Twilio("twilio", settings(base_url)))
+        return ClosedAfterwards(Twilio("twilio", settings(base_url)))
 
     def test_the_same_id_twice_is_one_message(self, channel: Channel) -> None:
         """Twilio has no idempotency key for messages, so here it is asked in between, as the engine does."""
@@ -231,7 +231,9 @@ def test_in_a_storm_nothing_that_was_taken_is_free_to_go_again(
     assert by_kind[Accepted] <= taken
     assert not (by_kind[Retry] | by_kind[Rejected]) & taken
     doubtful = [message for message in messages if message.id in by_kind[Unknown]]
-    answers = asyncio.run(OneCall(Twilio("twilio", settings(base_url, timeout_seconds=20))).ask(doubtful))
+    answers = asyncio.run(
+        ClosedAfterwards(Twilio("twilio", settings(base_url, timeout_seconds=20))).ask(doubtful)
+    )
     assert [isinstance(answer, Accepted) for answer in answers] == [m.id in taken for m in doubtful]
     assert all(isinstance(answer, Accepted | NotTaken) for answer in answers)
 

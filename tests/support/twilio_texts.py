@@ -7,7 +7,7 @@ from channels.base import Answer, Outcome, Outgoing
 from channels.secret import Secret
 from channels.twilio_sms import Twilio, TwilioSettings
 from support.channel_contract import outgoing
-from support.one_call import OneCall
+from support.closing import ClosedAfterwards
 from support.twilio_server import ACCOUNT
 
 NUMBER = "+420601000001"
@@ -35,10 +35,10 @@ def settings(base_url: str, **given: Any) -> TwilioSettings:
 
 def sent(base_url: str, *messages: Outgoing, **given: Any) -> list[Outcome]:
     """What became of the messages."""
-    return asyncio.run(OneCall(Twilio("twilio", settings(base_url, **given))).send(messages))
+    return asyncio.run(ClosedAfterwards(Twilio("twilio", settings(base_url, **given))).send(messages))
 
 
 def asked(base_url: str, message: Outgoing, **given: Any) -> Answer:
     """What Twilio is found to know of the message."""
-    (answer,) = asyncio.run(OneCall(Twilio("twilio", settings(base_url, **given))).ask([message]))
+    (answer,) = asyncio.run(ClosedAfterwards(Twilio("twilio", settings(base_url, **given))).ask([message]))
     return answer

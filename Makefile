@@ -22,17 +22,17 @@ check: $(STAMP)  ## the quick part: style, types, layers, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 -m 'not slow'
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci -m 'not slow'
 
 test: $(STAMP)  ## everything but the longest, about five minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 -m 'not long'
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci -m 'not long'
 
 test-long: $(STAMP)  ## kills, the real bank, long properties: some minutes, run by CI
-	$(BIN)/pytest -q -n 2 -m long
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=ci -m long
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -264,18 +264,12 @@ class _Partition:
             trail.followed = False
             return
         made = _comparable(expected)
-        found = (
-            stored.version,
-            stored.kind,
-            stored.occurred_at,
-            stored.recorded_at,
-            stored.cause,
-            stored.body,
-        )
+        body = stored.body if stored.clear is None else stored.clear
+        found = (stored.version, stored.kind, stored.occurred_at, stored.recorded_at, stored.cause, body)
         if made != found:
             values: dict[str, object] = {
                 "expected": f"{expected.kind} {made[-1].decode()}",
-                "found": f"{stored.kind} {stored.body.decode(errors='replace')}",
+                "found": f"{stored.kind} {body.decode(errors='replace')}",
             }
             self._find("audit.decision_differs", stored, values)
             trail.followed = False

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-_GENESIS = b"tidings/history/1\x00"
+_GENESIS = b"tidings/history/2\x00"
 
 
 def genesis(subject: str) -> bytes:
@@ -21,7 +21,9 @@ def link(
     rulebook: str,
     body: bytes,
 ) -> bytes:
-    """SHA-256 over the previous link and everything that the event says.
+    """SHA-256 over the previous link and everything that the event says, its body by its own SHA-256.
+
+    So a body that must go one day can be replaced by its digest, and the chain still holds.
 
     Instants are microseconds since 1970, ``rulebook`` is the digest, in hex, of the one in force ("" for
     authored objects, which stand under none). Where an event is stored (partition, seq) is left out: a
@@ -35,6 +37,6 @@ def link(
         recorded_at,
         cause,
         rulebook.encode(),
-        body,
+        sha256(body).digest(),
     )
     return sha256(said).digest()

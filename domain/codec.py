@@ -42,14 +42,17 @@ def decode_body(kind: str, stored: bytes) -> Body:
 
 
 def restored(stored: StoredEvent) -> Event:
-    """A stored event as the domain knows it. Raises StoreCorrupt where its body cannot be read."""
+    """A stored event as the domain knows it, with its personal data where they could be opened.
+
+    Raises StoreCorrupt where its body cannot be read.
+    """
     return Event(
         stored.version,
         stored.kind,
         from_micros(stored.occurred_at),
         from_micros(stored.recorded_at),
         stored.cause,
-        decode_body(stored.kind, stored.body),
+        decode_body(stored.kind, stored.body if stored.clear is None else stored.clear),
     )
 
 

@@ -7,7 +7,11 @@ from msgspec import Struct
 
 
 class StoredEvent(Struct, frozen=True, gc=False):
-    """An event as it lies in the store. Instants are microseconds since 1970; ``prev`` is a seq or 0."""
+    """An event as it lies in the store. Instants are microseconds since 1970; ``prev`` is a seq or 0.
+
+    ``body`` is what the chain is over: personal data in it are sealed. ``clear`` is the body with them, where
+    there are any and their key is at hand; None otherwise.
+    """
 
     seq: int
     stream: int
@@ -20,6 +24,7 @@ class StoredEvent(Struct, frozen=True, gc=False):
     rulebook: int
     hash: bytes
     body: bytes
+    clear: bytes | None = None
 
 
 class StoredHead(Struct, frozen=True, gc=False):

@@ -16,8 +16,7 @@ from domain.errors import StoreUnusable
 from stores import dialect
 from stores.schema import partitions
 
-SCHEMA_VERSION = "0004"
-_UPGRADED = ("0003",)
+SCHEMA_VERSION = "0005"
 _PSYCOPG = "postgresql+psycopg"
 _BUSY_SECONDS = 10
 _IDLE_SECONDS = 60
@@ -102,8 +101,6 @@ def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
             _migrate(connection)
             numbers = [{"partition": number} for number in range(customer_partitions + 1)]
             connection.execute(partitions.insert(), numbers)
-        elif schema_version(connection) in _UPGRADED:
-            _migrate(connection)
     if made:
         return engine, True
     engine.dispose()

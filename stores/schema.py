@@ -309,6 +309,25 @@ tallies = _table(
     _number("total"),
     _text("days"),
 )
+# The Merkle tree over the whole log, all in partition 0: its tiles (the last of each level may be partial),
+# which events its leaves are (a stretch of one partition's sequence numbers each), and its signed heads.
+tree_tiles = _table(
+    "tree_tiles",
+    _key("partition", Integer),
+    _key("level", SmallInteger),
+    _key("number"),
+    _bytes("hashes"),
+    clustered=False,
+)
+tree_stretches = _table(
+    "tree_stretches",
+    _key("partition", Integer),
+    _key("first_leaf"),
+    _number("of_partition"),
+    _number("first_seq"),
+    _number("last_seq"),
+)
+checkpoints = _table("checkpoints", _key("partition", Integer), _key("size"), _key("made_at"), _text("note"))
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))
 tracking = _table(
     "tracking", _key("partition", Integer), _key("application", Text), _number("notification_id")

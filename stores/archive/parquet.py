@@ -83,7 +83,7 @@ class EventsWriter:
 
     def write(self, events: Sequence[StoredEvent]) -> None:
         """Add a row group. Raises StoreCorrupt for rows that no event can be."""
-        columns = list(zip(*map(astuple, events), strict=True))
+        columns = list(zip(*map(_row, events), strict=True))
         try:
             days = [at // MICROS_A_DAY for at in columns[_COLUMNS.index("recorded_at")]]
             table = _table(self._schema, [days, *columns])
@@ -162,6 +162,11 @@ def _reading(path: Path) -> Iterator[Any]:
             yield file
     except _refusals() as error:
         raise StoreCorrupt("archive.file_unreadable", file=str(path), reason=_line(error)) from error
+
+
+def _row(event: StoredEvent) -> tuple[object, ...]:
+    """What is kept of an event: all but what was opened of it."""
+    return astuple(event)[: len(_COLUMNS)]
 
 
 def _refusals() -> tuple[type[BaseException], ...]:

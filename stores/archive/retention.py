@@ -166,7 +166,7 @@ def _restore(journal: Journal, folder: Path, events: list[StoredEvent]) -> int:
     with journal.fenced() as connection:
         there = set(_same(journal.partition, folder, events, connection))
         missing = [event for event in events if event.seq not in there]
-        insert(connection, schema.events, [(journal.partition, *astuple(event)) for event in missing])
+        insert(connection, schema.events, [(journal.partition, *astuple(event)[:-1]) for event in missing])
     return len(missing)
 
 
@@ -176,7 +176,7 @@ def _same(partition: int, folder: Path, events: list[StoredEvent], connection: C
     stored = {row[0]: row for row in rows(connection, _SELECT_EVENTS, partition=partition, **span)}
     there = [event for event in events if event.seq in stored]
     for event in there:
-        if tuple(stored[event.seq]) != astuple(event):
+        if tuple(stored[event.seq]) != astuple(event)[:-1]:
             place = {"partition": partition, "seq": event.seq}
             raise StoreCorrupt("archive.other_store", folder=folder, **place)
     return [event.seq for event in there]

@@ -71,8 +71,15 @@ def test_made_up_journeys_keep_what_every_history_keeps(
         assert split.histories() == whole.histories()
         assert whole.verify().findings == []
         events = [(line[0], line[2], json.loads(line[4])) for h in whole.histories().values() for line in h]
+        purposes = {b["message"]: b["purpose"] for kind, _, b in events if kind == "message.requested/1"}
         asked = Counter(body["message"] for kind, _, body in events if kind == "message.requested/1")
         sent = Counter(body["message"] for kind, _, body in events if kind == "message.sending/1")
+        # What a provider put off, or leaves in doubt where the purpose must reach, is handed over again.
+        sent -= Counter(body["message"] for kind, _, body in events if kind == "message.postponed/1")
+        twice = {"service", "regulatory"}
+        for kind, _, body in events:
+            if kind == "message.postponed/1" and body["in_doubt"]:
+                assert purposes[body["message"]] in twice
         over = Counter(body["message"] for kind, _, body in events if kind in TERMINAL)
         assert set(asked.values()) <= {1}
         assert set(sent.values()) <= {1}

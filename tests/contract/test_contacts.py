@@ -154,12 +154,13 @@ def test_who_was_slower_than_another_takes_nothing_back(bank: Bank, monkeypatch:
     assert holders(bank, "sms", "+420601000002") == ["c-1"]
 
 
-def test_a_store_of_the_version_before_is_brought_up(tmp_path: Path) -> None:
+def test_a_store_of_the_version_before_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     from alembic import command
     from alembic.config import Config
 
     import stores.migrations
-    from stores.database import SCHEMA_VERSION, connect, reading, schema_version, writing
+    from domain.errors import StoreUnusable
+    from stores.database import connect, reading, schema_version, writing
 
     url = f"sqlite:///{tmp_path / 'old.db'}"
     engine = connect(url)
@@ -167,11 +168,12 @@ def test_a_store_of_the_version_before_is_brought_up(tmp_path: Path) -> None:
     config.set_main_option("script_location", str(Path(stores.migrations.__file__ or "").parent))
     with writing(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
-    engine.dispose()
-    engine, made = create_store(url, customer_partitions=1)
+        command.upgrade(config, "0004")
+    # What it holds is in clear and chained otherwise: no migration can make it erasable and keep its proof.
+    with pytest.raises(StoreUnusable, match="wrong_version"):
+        create_store(url, customer_partitions=1)
     with reading(engine) as connection:
-        assert (schema_version(connection), made) == (SCHEMA_VERSION, False)
+        assert schema_version(connection) == "0004"
     engine.dispose()
 
 

@@ -52,7 +52,7 @@ class Place:
     def empty(self, name: str) -> str:
         """The URL of a new database without tables; a former one of this name is gone."""
         if self._server is None:
-            for path in self._folder.glob(f"{name}.db*"):
+            for path in (*self._folder.glob(f"{name}.db*"), *self._folder.glob(f"{name}.keys.db*")):
                 path.unlink()
         else:
             self._create(name, "")

@@ -1,10 +1,19 @@
 """Facts that answer: what customers, providers, colleagues and other systems say back."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET
 
-from domain.fact import ChannelName, Fact, LaterPersonalText, LaterText, PersonalDevice, PersonalText, Text
+from domain.fact import (
+    PERSONAL,
+    ChannelName,
+    Fact,
+    LaterPersonalText,
+    LaterText,
+    PersonalDevice,
+    PersonalText,
+    Text,
+)
 
 
 class ComplaintFiled(Fact, frozen=True, kw_only=True, gc=False):
@@ -151,4 +160,4 @@ class WebhookAnswered(Fact, frozen=True, kw_only=True, gc=False):
 
     call: Text
     ok: bool
-    values: dict[str, str | int | bool | None] = {}
+    values: Annotated[dict[str, str | int | bool | None], PERSONAL] = {}

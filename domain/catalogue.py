@@ -230,7 +230,7 @@ class JourneyRequested(Fact, frozen=True, kw_only=True, gc=False):
     """
 
     journey: Text
-    values: Annotated[dict[str, str | int | float], Meta(max_length=50)] = {}
+    values: Annotated[dict[str, str | int | float], Meta(max_length=50), PERSONAL] = {}
     requested_by: Text
     reason: Text | None = None
 
@@ -238,7 +238,7 @@ class JourneyRequested(Fact, frozen=True, kw_only=True, gc=False):
 class CustomFact(Fact, frozen=True, kw_only=True, gc=False):
     """A bank's own fact, ``x.<name>/<version>``; journeys may start on it."""
 
-    data: dict[str, str | int | bool | None] = {}
+    data: Annotated[dict[str, str | int | bool | None], PERSONAL] = {}
 
 
 class Envelope(Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType, field
 
 from domain.catalogue import ChannelName, Fact, Purpose, fact_type
+from domain.fact import PersonalValues
 from domain.passage import AdmissionRefused as AdmissionRefused
 from domain.passage import BranchTaken as BranchTaken
 from domain.passage import EnrolmentEnded as EnrolmentEnded
@@ -108,7 +109,7 @@ class MessageRequested(Struct, frozen=True, kw_only=True, gc=False):
     template_version: int
     purpose: Purpose
     topic: str
-    variables: Values
+    variables: PersonalValues
     priority: int = 50
     valid_hours: int | None = None
     product_risk: int | None = None
@@ -159,7 +160,7 @@ class SegmentEntered(Struct, frozen=True, kw_only=True, gc=False):
     into: str = field(name="class")
     before: str | None = None
     reason: str
-    values: Values
+    values: PersonalValues
 
 
 class SegmentLeft(Struct, frozen=True, kw_only=True, gc=False):
@@ -172,7 +173,7 @@ class SegmentLeft(Struct, frozen=True, kw_only=True, gc=False):
     version: int
     before: str
     reason: str
-    values: Values
+    values: PersonalValues
 
 
 Outcome = MessageAccepted | MessagePostponed | MessageRejected | MessageUnknown

@@ -11,6 +11,10 @@ Text = Annotated[str, Meta(min_length=1, max_length=200)]
 PersonalText = Annotated[str, Meta(min_length=1, max_length=320), PERSONAL]
 PersonalDevice = Annotated[str, Meta(min_length=1, max_length=2000), PERSONAL]
 PersonalDate = Annotated[date, PERSONAL]
+Value = str | int | float | bool | None
+Values = dict[str, Value]
+# What a bank's own facts say, and what is copied from them: nobody knows what it holds.
+PersonalValues = Annotated[Values, PERSONAL]
 # Fields that a name got later: where they are not told, the bytes are those from before there was the field.
 LaterText = Text | None | UnsetType
 LaterPersonalText = PersonalText | None | UnsetType

@@ -1,11 +1,13 @@
 """What is recorded of customers' ways through journeys: wake-ups, entries, waits, steps and ends."""
 
 from datetime import datetime
+from typing import Annotated
 
 from msgspec import Struct
 
-Value = str | int | float | bool | None
-Values = dict[str, Value]
+from domain.fact import PERSONAL, PersonalValues
+from domain.fact import Value as Value
+from domain.fact import Values as Values
 
 
 class TimersPlanned(Struct, frozen=True, kw_only=True, gc=False):
@@ -37,7 +39,7 @@ class EnrolmentStarted(Struct, frozen=True, kw_only=True, gc=False, omit_default
     journey: str
     version: int
     key: str
-    entry: Values
+    entry: PersonalValues
     depth: int = 0
     covers: tuple[str, ...] = ()
     goal_days: int | None = None
@@ -53,7 +55,7 @@ class EnrolmentHeldOut(Struct, frozen=True, kw_only=True, gc=False, omit_default
     journey: str
     version: int
     key: str
-    entry: Values
+    entry: PersonalValues
     percent: int
     covers: tuple[str, ...] = ()
     goal_days: int | None = None
@@ -91,7 +93,7 @@ class WaitEnded(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     reason: str
     next: str
-    values: Values
+    values: PersonalValues
 
 
 class EnrolmentEnded(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -147,7 +149,7 @@ class StepSkipped(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     next: str
     reason: str
-    values: Values
+    values: PersonalValues
 
 
 class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
@@ -156,7 +158,7 @@ class BranchTaken(Struct, frozen=True, kw_only=True, gc=False):
     enrolment: str
     step: str
     next: str
-    values: Values
+    values: PersonalValues
 
 
 class SplitTaken(Struct, frozen=True, kw_only=True, gc=False):
@@ -174,7 +176,7 @@ class ProfileUpdated(Struct, frozen=True, kw_only=True, gc=False):
 
     enrolment: str
     step: str
-    values: dict[str, str | int | bool]
+    values: Annotated[dict[str, str | int | bool], PERSONAL]
 
 
 class FactEmitted(Struct, frozen=True, kw_only=True, gc=False):
@@ -184,7 +186,7 @@ class FactEmitted(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     fact: str
     id: str
-    data: Values
+    data: PersonalValues
 
 
 class JourneyCalled(Struct, frozen=True, kw_only=True, gc=False):
@@ -194,7 +196,7 @@ class JourneyCalled(Struct, frozen=True, kw_only=True, gc=False):
     step: str
     journey: str
     key: str
-    entry: Values
+    entry: PersonalValues
 
 
 class WebhookCalled(Struct, frozen=True, kw_only=True, gc=False):
@@ -206,7 +208,7 @@ class WebhookCalled(Struct, frozen=True, kw_only=True, gc=False):
     version: int
     step: str
     endpoint: str
-    values: Values
+    values: PersonalValues
 
 
 class TaskCreated(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

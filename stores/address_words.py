@@ -5,7 +5,7 @@ own, so that it stands in their history and no decision asks a table.
 """
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 
 from sqlalchemy import Connection, select
 
@@ -14,6 +14,7 @@ from domain.clock import to_micros
 from stores.addresses import digest_of, told_by
 from stores.dialect import rows, upsert
 from stores.schema import address_words
+from stores.vault import vault_of
 
 SOURCE = "address-word"
 # Words concern the store as a whole: the same address may be of customers of several partitions.
@@ -32,15 +33,16 @@ class AddressWords:
 
     def __init__(self, connection: Connection, told: Sequence[Envelope]) -> None:
         self._connection = connection
+        self._key = vault_of(connection).digests
         # The last word on each: when it was said (microseconds since 1970), and whether it was yes.
         self._words: dict[_Key, tuple[int, bool]] = {}
         self._changed: set[_Key] = set()
         self.passed_on: list[Envelope] = []
-        spoken = {_key(envelope) for envelope in told if _is_word(envelope)}
+        spoken = {self._place(envelope) for envelope in told if _is_word(envelope)}
         self.concerned = bool(spoken) or self._any_words(told)
         if self.concerned:
             addresses = {
-                (channel, digest_of(channel, address))
+                (channel, digest_of(channel, address, key=self._key))
                 for envelope in told
                 for channel, address in told_by(envelope.fact)
                 if address
@@ -65,7 +67,7 @@ class AddressWords:
 
     def _say(self, envelope: Envelope) -> None:
         """The latest word counts, whatever the order in which they come; of equally late ones, the no."""
-        key, said_at = _key(envelope), to_micros(envelope.occurred_at)
+        key, said_at = self._place(envelope), to_micros(envelope.occurred_at)
         granted = isinstance(envelope.fact, ContactOptedIn)
         former = self._words.get(key)
         if former is None or (said_at, not granted) > (former[0], not former[1]):
@@ -75,17 +77,27 @@ class AddressWords:
     def _told_to(self, envelope: Envelope) -> Iterator[Envelope]:
         """The no of each address that the fact gives its customer, as a fact of the same instant."""
         for channel, address in told_by(envelope.fact):
-            word = self._words.get((channel, digest_of(channel, address))) if address else None
+            word = self._words.get((channel, digest_of(channel, address, key=self._key))) if address else None
             if word is not None and not word[1]:
                 said_at, _ = word
                 fact = ContactOptedOut(
                     source=SOURCE,
-                    id=_id(envelope.subject, channel, address, said_at),
+                    id=self._id(envelope.subject, channel, address, said_at),
                     channel=channel,
                     address=address,
                     provenance=SOURCE,
                 )
                 yield Envelope("contact.opted_out/1", envelope.subject, envelope.occurred_at, fact)
+
+    def _place(self, envelope: Envelope) -> _Key:
+        fact = envelope.fact
+        assert isinstance(fact, ContactOptedOut | ContactOptedIn)  # noqa: S101 - only words are asked
+        return fact.channel, digest_of(fact.channel, fact.address, key=self._key)
+
+    def _id(self, customer: str, channel: str, address: str, said_at: int) -> str:
+        """The same word for the same customer is the same fact, however often they get the address."""
+        told = f"{customer}\x00{channel}\x00{address}\x00{said_at}".encode()
+        return blake2b(told, key=self._key, digest_size=16).hexdigest()
 
     def _any_words(self, told: Sequence[Envelope]) -> bool:
         """Whether anything was ever said for an address, where the facts speak of addresses at all."""
@@ -118,14 +130,3 @@ def _known(
 
 def _is_word(envelope: Envelope) -> bool:
     return envelope.kind in _WORDS
-
-
-def _key(envelope: Envelope) -> _Key:
-    fact = envelope.fact
-    assert isinstance(fact, ContactOptedOut | ContactOptedIn)  # noqa: S101 - only words are asked
-    return fact.channel, digest_of(fact.channel, fact.address)
-
-
-def _id(customer: str, channel: str, address: str, said_at: int) -> str:
-    """The same word for the same customer is the same fact, however often they get the address."""
-    return sha256(f"{customer}\x00{channel}\x00{address}\x00{said_at}".encode()).hexdigest()[:32]

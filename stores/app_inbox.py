@@ -1,6 +1,7 @@
 """The inbox in the app, as the store keeps it: what was sent to whom, till when, and when it was read.
 
-It holds the words that customers read, so it is no projection: events hold only their digests.
+It holds the words that customers read, so it is no projection: events hold only their digests. Each lies
+sealed by its customer's key.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from stores.database import customer_partitions, reading, writing
 from stores.dialect import keep, rows
 from stores.profiles import plain
 from stores.schema import mailbox, streams
+from stores.vault import vault_of
 
 _SELECT_STREAMS = """
 SELECT subject, stream FROM streams WHERE partition = :partition AND subject {among subjects}
@@ -61,6 +63,7 @@ class StoredMailbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._vault = vault_of(engine)
         with reading(engine) as connection:
             self._partitions = customer_partitions(connection)
 
@@ -72,7 +75,7 @@ class StoredMailbox:
         kept: set[str] = set()
         with writing(self._engine) as connection:
             for partition in sorted(by_partition):
-                letters = _letters(connection, partition, by_partition[partition])
+                letters = self._letters(connection, partition, by_partition[partition])
                 keep(connection, mailbox, list(letters.values()))
                 kept |= letters.keys()
         return kept
@@ -88,13 +91,25 @@ class StoredMailbox:
 
     def letters(self, customer: str, now: datetime, *, limit: int = 100) -> list[Letter]:
         """What the customer sees at this instant (aware UTC), the newest first, without what is over."""
-        columns = [mailbox.c[name] for name in Letter.__struct_fields__]
+        partition = self._partition(customer)
+        columns = [mailbox.c.stream, *(mailbox.c[name] for name in Letter.__struct_fields__)]
         order = mailbox.c.sent_at.desc(), mailbox.c.message
         query = select(*columns).where(*self._theirs(customer, now)).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             found = connection.execute(query).all()
+        keys = self._vault.keys(partition, {row[0] for row in found})
         return [
-            Letter(*row[:4], *(None if at is None else from_micros(at) for at in row[4:])) for row in found
+            Letter(
+                message,
+                key.open_text(title, place=f"letter/{message}/title") or "",
+                key.open_text(body, place=f"letter/{message}/body") or "",
+                language,
+                from_micros(sent_at),
+                _instant(expires_at),
+                _instant(read_at),
+            )
+            for stream, message, title, body, language, sent_at, expires_at, read_at in found
+            if (key := keys[stream]) is not None
         ]
 
     def unread(self, customer: str, now: datetime) -> int:
@@ -122,6 +137,29 @@ class StoredMailbox:
                 removed += connection.execute(mailbox.delete().where(*over)).rowcount
         return removed
 
+    def _letters(
+        self, connection: Connection, partition: int, messages: Sequence[Arriving]
+    ) -> dict[str, tuple[object, ...]]:
+        """The rows of those messages whose customers are known and not erased, by id."""
+        subjects = sorted({_owner(message) for message in messages})
+        found = dict(rows(connection, _SELECT_STREAMS, partition=partition, subjects=subjects))
+        keys = self._vault.keys(partition, found.values())
+        return {
+            message.id: (
+                partition,
+                message.id,
+                found[_owner(message)],
+                key.seal_text(plain(message.heading), place=f"letter/{message.id}/title"),
+                key.seal_text(plain(message.text), place=f"letter/{message.id}/body"),
+                message.language,
+                to_micros(message.at),
+                None if message.expires_at is None else to_micros(message.expires_at),
+                None,
+            )
+            for message in messages
+            if _owner(message) in found and (key := keys[found[_owner(message)]]) is not None
+        }
+
     def _partition(self, customer: str) -> int:
         return partition_of(customer, partitions=len(self._partitions))
 
@@ -148,26 +186,3 @@ def erase(connection: Connection, partition: int, gone: Sequence[int]) -> None:
 
 def _owner(message: Arriving) -> str:
     return message.customer or message.address
-
-
-def _letters(
-    connection: Connection, partition: int, messages: Sequence[Arriving]
-) -> dict[str, tuple[object, ...]]:
-    """The rows of those messages whose customers are known, by id."""
-    subjects = sorted({_owner(message) for message in messages})
-    found = dict(rows(connection, _SELECT_STREAMS, partition=partition, subjects=subjects))
-    return {
-        message.id: (
-            partition,
-            message.id,
-            found[_owner(message)],
-            plain(message.heading),
-            plain(message.text),
-            message.language,
-            to_micros(message.at),
-            None if message.expires_at is None else to_micros(message.expires_at),
-            None,
-        )
-        for message in messages
-        if _owner(message) in found
-    }

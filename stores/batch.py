@@ -6,10 +6,14 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from domain.ports import StoredEvent, StoredHead
+from stores.vault import Key
 
 
 class PendingFact(NamedTuple):
-    """A fact that waits to be decided on; the first three fields are its place in business time."""
+    """A fact that waits to be decided on; the first three fields are its place in business time.
+
+    ``body`` and ``clear`` as of ``domain.ports.StoredEvent``.
+    """
 
     occurred_at: int
     rank: int
@@ -17,6 +21,7 @@ class PendingFact(NamedTuple):
     stream: int
     kind: str
     body: bytes
+    clear: bytes | None = None
 
 
 class Pending(NamedTuple):
@@ -28,20 +33,25 @@ class Pending(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A customer's state as of a version of their history, in its stored form."""
+    """A customer's state as of a version of their history, in its stored form, to be sealed by ``key``."""
 
     stream: int
     version: int
     state: bytes
+    key: Key | None
 
 
 class Stored(NamedTuple):
-    """A customer as the store has them: identity, where the history ends, the last state, what came after."""
+    """A customer as the store has them: identity, where the history ends, the last state, what came after.
+
+    ``key`` seals what is personal; None where it was destroyed.
+    """
 
     subject: str
     head: StoredHead
     state: bytes | None
     events: list[StoredEvent]
+    key: Key | None = None
 
 
 class Changes(Struct):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -12,9 +13,11 @@ from domain.events import EnrolmentWaiting, Event, WebhookCalled
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import delete, rows, run, update
 from stores.schema import calls
+from stores.vault import Key, sealed, vault_of
 
 # Who has claimed a call and does not come back leaves it to the next one after so long.
 _CLAIMED_FOR = timedelta(minutes=2)
+_CALLED = "webhook.called/1"
 
 _CLAIM = """
 UPDATE calls SET due_at = :held WHERE partition {among partitions} AND due_at <= :now AND call IN (
@@ -51,6 +54,7 @@ class Calls:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._vault = vault_of(engine)
         with reading(engine) as connection:
             self._partitions = customer_partitions(connection)
 
@@ -72,19 +76,28 @@ class Calls:
                 streams = sorted({row[2] for row in found if row[0] == partition})
                 named = rows(connection, _SELECT_SUBJECTS, partition=partition, streams=streams)
                 subjects |= {(partition, stream): subject for stream, subject in named}
+        clear = self._clear(found)
         return [
             Call(
                 partition,
                 call,
                 subjects[partition, stream],
                 endpoint,
-                body,
+                clear.get((partition, call), body),
                 tries,
                 from_micros(made_at),
                 from_micros(expires_at),
             )
             for partition, call, stream, endpoint, body, tries, made_at, expires_at in found
         ]
+
+    def _clear(self, found: Sequence[Sequence[Any]]) -> dict[tuple[int, str], bytes]:
+        opened: dict[tuple[int, str], bytes] = {}
+        for partition in {row[0] for row in found}:
+            theirs = [row for row in found if row[0] == partition]
+            bodies = self._vault.opened(partition, ((row[2], _CALLED, row[4]) for row in theirs))
+            opened |= {(partition, row[1]): b for row, b in zip(theirs, bodies, strict=True) if b}
+        return opened
 
     def customer_of(self, call: str, *, endpoint: str) -> str | None:
         """For whom this call of the endpoint is, as long as its answer is waited for; None for any other."""
@@ -108,8 +121,10 @@ class Calls:
                 delete(connection, calls, there)
 
 
-def rows_of(events: Sequence[Event], stream: int, endpoints: Collection[str]) -> list[tuple[object, ...]]:
-    """The rows of the calls that these events ask for, without their partition."""
+def rows_of(
+    events: Sequence[Event], stream: int, endpoints: Collection[str], *, key: Key | None
+) -> list[tuple[object, ...]]:
+    """The rows of the calls that these events ask for, without their partition; ``key`` is the customer's."""
     until = {
         event.body.work: event.body.until for event in events if isinstance(event.body, EnrolmentWaiting)
     }
@@ -118,7 +133,7 @@ def rows_of(events: Sequence[Event], stream: int, endpoints: Collection[str]) ->
             event.body.call,
             stream,
             event.body.endpoint,
-            encode_body(event.body),
+            sealed(key, _CALLED, encode_body(event.body)),
             0,
             to_micros(event.recorded_at),
             to_micros(event.recorded_at),

@@ -19,6 +19,7 @@ from stores.database import customer_partitions, reading, writing
 from stores.dialect import delete, keep, lock, rows, upsert
 from stores.journal import Journal
 from stores.schema import contacts, events, partitions, projections, streams
+from stores.vault import vault_of
 
 _NAME = "contacts"
 _CHUNK = 20_000
@@ -46,10 +47,11 @@ class Contacts:
     def holders(self, channel: ChannelName, address: str) -> list[str]:
         """The customers who have this address now, in order; of push, any of their devices."""
         self.catch_up()
+        digest = digest_of(channel, address, key=vault_of(self._engine).digests)
         query = (
             select(streams.c.subject)
             .join(contacts, and_(*(streams.c[key] == contacts.c[key] for key in ("partition", "stream"))))
-            .where(contacts.c.channel == channel, contacts.c.digest == digest_of(channel, address))
+            .where(contacts.c.channel == channel, contacts.c.digest == digest)
         )
         found: list[str] = []
         with reading(self._engine) as connection:
@@ -97,11 +99,12 @@ class Contacts:
         with reading(self._engine) as connection:
             everybody = iter([row[0] for row in rows(connection, _SELECT_ALL, partition=partition)])
         held: list[tuple[object, ...]] = []
+        key = vault_of(self._engine).digests
         while chunk := list(islice(everybody, _LOADED)):
             for stream, stored in Journal(self._engine, partition).load(chunk).items():
                 known = Customer(stored.subject) if stored.state is None else decode_state(stored.state)
                 customer = folded(known, map(restored, stored.events))
-                held += [(partition, *address, stream) for address in _of(customer)]
+                held += [(partition, *address, stream) for address in _of(customer, key)]
         with writing(self._engine) as connection:
             lock(connection, partition)
             _forget(connection, partition)
@@ -127,7 +130,9 @@ class _Change(Struct):
 
 def _gathered(connection: Connection, partition: int, after: int, upto: int) -> _Change:
     found = rows(connection, _SELECT, partition=partition, after=after, upto=upto)
-    told = [(stream, decode_body(kind, stored)) for stream, kind, stored in found]
+    vault = vault_of(connection)
+    clear = vault.opened(partition, found)
+    told = [(row[0], decode_body(row[1], body or row[2])) for row, body in zip(found, clear, strict=True)]
     changed = sorted({stream for stream, _ in told})
     change = _Change()
     if not changed:
@@ -137,32 +142,32 @@ def _gathered(connection: Connection, partition: int, after: int, upto: int) -> 
     change.after = {stream: set(change.before.get(stream, ())) for stream in changed}
     for stream, body in told:
         if isinstance(body, Fact):
-            _hear(change.after[stream], body)
+            _hear(change.after[stream], body, vault.digests)
     return change
 
 
-def _hear(held: Held, fact: Fact) -> None:
-    """Change what the customer holds as the fact says."""
+def _hear(held: Held, fact: Fact, key: bytes) -> None:
+    """Change what the customer holds as the fact says; ``key`` is that of digests."""
     match fact:
         case CustomerMerged() | CustomerErased():
             held.clear()
         case DeviceRetired():
-            held.discard(("push", digest_of("push", fact.device)))
+            held.discard(("push", digest_of("push", fact.device, key=key)))
         case _:
             for channel, address in told_by(fact):
                 if channel != "push" or not address:
                     # One number and one mailbox each; devices are several.
                     held -= {known for known in held if known[0] == channel}
                 if address:
-                    held.add((channel, digest_of(channel, address)))
+                    held.add((channel, digest_of(channel, address, key=key)))
 
 
-def _of(customer: Customer) -> Iterator[tuple[str, bytes]]:
+def _of(customer: Customer, key: bytes) -> Iterator[tuple[str, bytes]]:
     if customer.gone:
         return
     push = [("push", device) for device in customer.devices]
     addresses: Sequence[tuple[str, str]] = [*customer.addresses.items(), *push]
-    yield from {(channel, digest_of(channel, address)) for channel, address in addresses}  # type: ignore[arg-type]
+    yield from {(channel, digest_of(channel, address, key=key)) for channel, address in addresses}  # type: ignore[arg-type]
 
 
 def _behind(connection: Connection, partition: int) -> tuple[int, int, int]:

@@ -1,5 +1,6 @@
 """Opening, creating and migrating a store; what a database complains of, in the project's own errors."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 
 from domain.errors import StoreUnusable
 from stores import dialect
+from stores.key_place import KeyPlace
 from stores.schema import partitions
 
 SCHEMA_VERSION = "0005"
@@ -45,7 +47,25 @@ _TRIED_AFTER_SECONDS = 5
 def connect(url: str, *, read_only: bool = False) -> Engine:
     """An engine for the store at ``url``; opens nothing yet. Raises StoreUnusable for a URL it cannot use.
 
-    With ``read_only`` not a byte of an SQLite file can change through it, not even by a checkpoint.
+    With ``read_only`` not a byte of an SQLite file can change through it, not even by a checkpoint. Its
+    vault (``stores.vault.vault_of``) finds the keys as the environment says.
+    """
+    # The vault opens a database of its own.
+    from stores.vault import VAULT, Vault
+
+    engine = engine_of(url, read_only=read_only)
+    place = KeyPlace.of(_parsed(url), os.environ)
+    vault = Vault(place, read_only=read_only)
+    engine.update_execution_options(**{VAULT: vault})
+    event.listen(engine, "engine_disposed", vault.close)
+    return engine
+
+
+def engine_of(url: str, *, read_only: bool = False, wiping: bool = False, schema: str = "") -> Engine:
+    """An engine for a database of ours, as ``connect`` sets it up, without a vault.
+
+    With ``wiping`` nothing that is removed from an SQLite file can be read in it any more. ``schema`` is that
+    of PostgreSQL in which the tables are.
     """
     parsed = _parsed(url)
     if _is_file(parsed) and read_only:
@@ -56,9 +76,13 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
         engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if wiping:
+            event.listen(engine, "connect", _wipe_what_is_removed)
         return engine
     # A session that hangs half-way must not hold the others up for ever, nor wait for ever for them.
     limits = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
+    if schema:
+        limits += f" -c search_path={schema}"
     arguments = {"options": f"{limits} {_BY_KEY}", "prepare_threshold": _PREPARED_AFTER}
     engine = create_engine(parsed, connect_args=arguments)
     event.listen(engine, "checkin", _note_rest)
@@ -92,6 +116,7 @@ def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
     if _is_file(_parsed(url)) and not _exists(path.parent):
         raise StoreUnusable("store.no_folder", store=str(path), folder=str(path.parent))
     engine = connect(url)
+    _make_keys(engine)
     with writing(engine) as connection:
         # Whether there is something is decided under a lock: an init that was killed, or one that runs
         # beside this, leaves nothing or a whole store.
@@ -105,6 +130,16 @@ def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
         return engine, True
     engine.dispose()
     return open_store(url), False
+
+
+def _make_keys(engine: Engine) -> None:
+    """The keys of a new store come first: it would be of no use without them."""
+    from stores.vault import vault_of
+
+    with reading(engine) as connection:
+        there = bool(inspect(connection).get_table_names())
+    if not there:
+        vault_of(engine).set_up()
 
 
 def store_name(url: str) -> str:
@@ -218,6 +253,10 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
         "cache_size = -65536",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _wipe_what_is_removed(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA secure_delete = ON").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,19 +1,22 @@
 """Reading what was recorded, for audit, projections and people; it never writes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from domain.codec import decode_state, state_digest, state_form
 from domain.errors import StoreCorrupt
 from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
 from stores.database import customer_partitions, reading
 from stores.dialect import run
-from stores.journal import select_histories
+from stores.histories import select_histories
 from stores.library import published
 from stores.schema import heads, outbox, partitions, rulebooks, snapshots, streams, timers
+from stores.vault import Key, open_state, vault_of
 
 _CHUNK = 20_000
+_AT_ONCE = 1_000
 _SELECT_EVENTS = """
 SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
 FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto ORDER BY seq LIMIT :limit
@@ -25,6 +28,7 @@ class StoredHistory:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._vault = vault_of(engine)
 
     def customer_partitions(self) -> Sequence[int]:
         """The partitions that hold customers, in order."""
@@ -65,10 +69,19 @@ class StoredHistory:
                 },
                 outbox={str(message) for message in connection.execute(awaited).scalars()},
                 timers={row[0]: row[1] for row in connection.execute(due)},
-                snapshots={
-                    row[0]: (row[1], _digest(row[2])) for row in connection.execute(states).yield_per(_CHUNK)
-                },
+                snapshots=self._snapshots(connection, partition, states),
             )
+
+    def _snapshots(
+        self, connection: Connection, partition: int, states: Select[Any]
+    ) -> dict[int, tuple[int, bytes]]:
+        found: dict[int, tuple[int, bytes]] = {}
+        for some in connection.execute(states).partitions(_AT_ONCE):
+            keys = self._vault.keys(partition, [row[0] for row in some])
+            found |= {
+                stream: (version, _digest(keys[stream], state, version)) for stream, version, state in some
+            }
+        return found
 
     def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
         """The partition's events by sequence number up to ``upto``, in chunks that fit in memory."""
@@ -77,8 +90,7 @@ class StoredHistory:
                 rows = run(
                     connection, _SELECT_EVENTS, partition=partition, after=after, upto=upto, limit=_CHUNK
                 ).all()
-            for row in rows:
-                yield StoredEvent(*row)
+            yield from self._vault.with_clear(partition, [StoredEvent(*row) for row in rows], strict=False)
             if len(rows) < _CHUNK:
                 return
             after = rows[-1][0]
@@ -99,7 +111,8 @@ class StoredHistory:
     def kept(self, partition: int, stream: int) -> list[StoredEvent]:
         """Those of one customer's events that the store still has, by version."""
         with reading(self._engine) as connection:
-            return select_histories(connection, partition, [stream])
+            found = select_histories(connection, partition, [stream])
+        return self._vault.with_clear(partition, found, strict=False)
 
     def subjects(self, partition: int) -> dict[int, str]:
         """The customers of the partition, by stream."""
@@ -141,9 +154,10 @@ class StoredHistory:
         return published(self._engine)
 
 
-def _digest(state: bytes) -> bytes:
+def _digest(key: Key | None, sealed: bytes, version: int) -> bytes:
     """The digest of a snapshot's state, which nobody shares where the snapshot cannot be read."""
     try:
-        return state_digest(decode_state(state))
+        state = None if key is None else open_state(key, sealed, version=version)
+        return b"" if state is None else state_digest(decode_state(state))
     except StoreCorrupt:
         return b""

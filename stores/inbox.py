@@ -4,9 +4,9 @@ Identity is (source, id), as in CloudEvents, over the whole store; the body's di
 from another fact under a used id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -17,11 +17,13 @@ from domain.clock import to_micros
 from domain.codec import encode_body
 from domain.errors import InputRefused
 from domain.ids import partition_of
+from domain.personal import personal_fields, taken_apart
 from stores.address_words import AddressWords
 from stores.app_inbox import erase
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import insert, lock
 from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
+from stores.vault import sealed, vault_of
 
 _KEY_BYTES = 16
 _PARAMETERS = 5_000
@@ -114,11 +116,13 @@ class _Chunk:
 
     def __init__(self, connection: Connection, customer_partitions: int) -> None:
         self._connection = connection
+        self._vault = vault_of(connection)
+        self._erased: set[tuple[int, int]] = set()
         self._partitions = customer_partitions
         self._streams: dict[str, tuple[int, int]] = {}
-        self._new_streams: list[tuple[object, ...]] = []
+        self._new_streams: list[tuple[int, int, str]] = []
         self._new_keys: list[tuple[object, ...]] = []
-        self._facts: list[tuple[object, ...]] = []
+        self._facts: list[tuple[int, int, int, int, int, str, bytes]] = []
         self._grown: set[int] = set()
         self._gone: dict[int, list[int]] = {}
         rows = connection.execute(
@@ -141,6 +145,7 @@ class _Chunk:
         """Judge each item in its order: accepted, repeated or refused."""
         told = [item for item in items if isinstance(item, Told)]
         self._look_up({item.envelope.subject for item in told})
+        self._look_for_keys(item.envelope for item in told)
         known = self._known_keys([self._key(item.envelope) for item in told])
         self._words = AddressWords(self._connection, [item.envelope for item in told])
         for item in items:
@@ -153,7 +158,7 @@ class _Chunk:
     def _judge(self, item: Told, known: dict[tuple[int, bytes], bytes]) -> None:
         key = self._key(item.envelope)
         body = encode_body(item.envelope.fact)
-        digest = _digest(item.envelope, body)
+        digest = self._digest(item.envelope, body)
         found = known.get(key)
         if found == digest or (found is not None and item.once):
             self.repeated += 1
@@ -161,6 +166,9 @@ class _Chunk:
             self._refuse(item, "fact.id_reused")
         elif not self._is_known(item.envelope):
             self._refuse(item, "fact.unknown_customer")
+        elif self._speaks_of_an_erased_person(item.envelope, body):
+            # Not even here is anything of it kept.
+            self._refuse(Told(item.envelope, item.place), "fact.customer_erased")
         else:
             known[key] = digest
             self._new_keys.append((*key, digest))
@@ -175,13 +183,14 @@ class _Chunk:
         for envelope in words:
             key, body = self._key(envelope), encode_body(envelope.fact)
             if key not in known:
-                known[key] = _digest(envelope, body)
+                known[key] = self._digest(envelope, body)
                 self._new_keys.append((*key, known[key]))
                 self._keep(envelope, body)
 
     def write(self) -> None:
         self._words.write()
-        for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, self._facts)):
+        facts = self._sealed()
+        for table, rows in ((streams, self._new_streams), (fact_keys, self._new_keys), (inbox, facts)):
             insert(self._connection, table, rows)
         for partition, gone in sorted(self._gone.items()):
             erase(self._connection, partition, gone)
@@ -193,6 +202,43 @@ class _Chunk:
                     last_position=self._last_position[partition], last_stream=self._last_stream[partition]
                 )
             )
+
+    def _look_for_keys(self, told: Iterable[Envelope]) -> None:
+        """Note which known customers, of whom something personal is told, have no key any more."""
+        by_partition: dict[int, set[int]] = {}
+        for envelope in told:
+            place = self._streams.get(envelope.subject)
+            if place is not None and personal_fields(envelope.kind):
+                by_partition.setdefault(place[0], set()).add(place[1])
+        for partition, wanted in by_partition.items():
+            keys = self._vault.keys(partition, wanted)
+            self._erased |= {(partition, stream) for stream, key in keys.items() if key is None}
+
+    def _speaks_of_an_erased_person(self, envelope: Envelope, body: bytes) -> bool:
+        erased = self._streams[envelope.subject] in self._erased
+        return erased and taken_apart(envelope.kind, body) is not None
+
+    def _sealed(self) -> list[tuple[object, ...]]:
+        """The facts with what is personal sealed, by keys that new customers get now."""
+        new: dict[int, list[int]] = {}
+        for partition, stream, _ in self._new_streams:
+            new.setdefault(partition, []).append(stream)
+        keys = {partition: dict(self._vault.make(partition, streams)) for partition, streams in new.items()}
+        known: dict[int, set[int]] = {}
+        for partition, _, _, _, stream, kind, _ in self._facts:
+            if personal_fields(kind) and stream not in keys.get(partition, ()):
+                known.setdefault(partition, set()).add(stream)
+        for partition, wanted in known.items():
+            keys.setdefault(partition, {}).update(self._vault.keys(partition, wanted))
+        return [
+            (*row[:-1], sealed(keys[row[0]][row[4]], row[5], row[6])) if personal_fields(row[5]) else row
+            for row in self._facts
+        ]
+
+    def _digest(self, envelope: Envelope, body: bytes) -> bytes:
+        header = f"{envelope.kind}\x00{envelope.subject}\x00{to_micros(envelope.occurred_at)}\x00"
+        told = header.encode() + body
+        return blake2b(told, key=self._vault.digests, digest_size=_KEY_BYTES).digest()
 
     def _key(self, envelope: Envelope) -> tuple[int, bytes]:
         return identified(envelope.fact.source, envelope.fact.id, partitions=self._partitions)
@@ -271,11 +317,6 @@ def identified(source: str, id: str, *, partitions: int) -> tuple[int, bytes]:  
     return partition_of(identity, partitions=partitions), sha256(identity.encode()).digest()[:_KEY_BYTES]
 
 
-def _digest(envelope: Envelope, body: bytes) -> bytes:
-    header = f"{envelope.kind}\x00{envelope.subject}\x00{to_micros(envelope.occurred_at)}\x00"
-    return sha256(header.encode() + body).digest()[:_KEY_BYTES]
-
-
 def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, at: int) -> None:
     if not refusals:
         return
@@ -286,17 +327,22 @@ def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, a
         .limit(1)
     ).scalar()
     first = 1 if numbers is None else int(str(numbers)) + 1
+    sealed_by, key = vault_of(connection).letters()
     rows = [
         (
             0,
-            first + index,
+            number,
             at,
             origin,
             refusal.place,
             refusal.code,
-            ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
-            refusal.raw,
+            key.seal_text(
+                ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
+                place=f"letter/{number}/reason",
+            ),
+            key.seal(refusal.raw, place=f"letter/{number}/raw".encode()),
+            sealed_by,
         )
-        for index, refusal in enumerate(refusals)
+        for number, refusal in enumerate(refusals, start=first)
     ]
     insert(connection, dead_letters, rows)

@@ -7,22 +7,26 @@ the fence: it touches the partition's row by owner and epoch, so a worker that l
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import starmap
 from time import monotonic
 
 from sqlalchemy import Connection, Engine
 
 from domain.chain import genesis, link
 from domain.clock import from_micros, to_micros
-from domain.codec import encode_body, state_form
+from domain.codec import encode_body, encode_state, state_form
+from domain.customer import Customer
 from domain.errors import InputRefused, LeaseLost, StoreCorrupt
 from domain.events import Event
-from domain.ports import StoredEvent, StoredHead
+from domain.ports import StoredHead
 from stores import schema
 from stores.adoption import note_adopted
 from stores.batch import Changes, Pending, PendingFact, Stored
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import delete, insert, rows, run, update, upsert
+from stores.histories import select_histories
 from stores.owner import is_dead, owner_name
+from stores.vault import Key, open_state, seal_state, sealed, vault_of
 
 _LEASE_MICROS = 30_000_000
 
@@ -61,21 +65,6 @@ LEFT JOIN heads h ON h.partition = :partition AND h.stream = s.stream
 LEFT JOIN snapshots n ON n.partition = :partition AND n.stream = s.stream AND n.form = :form
 WHERE s.partition = :partition AND s.stream {among streams}
 """
-_SELECT_HISTORIES = """
-WITH RECURSIVE back (seq, prev, past) AS (
-    SELECT h.seq, e.prev, coalesce(n.version, -1)
-    FROM heads h JOIN events e ON e.partition = :partition AND e.seq = h.seq
-    LEFT JOIN snapshots n ON n.partition = :partition AND n.stream = h.stream AND n.form = :form
-    WHERE h.partition = :partition AND h.stream {among streams} AND h.version > coalesce(n.version, -1)
-    UNION ALL
-    SELECT e.seq, e.prev, back.past FROM back JOIN events e ON e.partition = :partition AND e.seq = back.prev
-    WHERE e.version > back.past
-)
-SELECT e.seq, e.stream, e.version, e.prev, e.kind, e.occurred_at, e.recorded_at, e.cause, e.rulebook,
-       e.hash, e.body
-FROM back JOIN events e ON e.partition = :partition AND e.seq = back.seq ORDER BY e.stream, e.version
-"""
-_WHOLE = ""
 
 
 def check_clock_start(engine: Engine, since: datetime) -> None:
@@ -100,6 +89,7 @@ class Journal:
 
     def __init__(self, engine: Engine, partition: int) -> None:
         self._engine = engine
+        self._vault = vault_of(engine)
         self.partition = partition
         self._owner = owner_name()
         self._epoch = 0
@@ -150,7 +140,7 @@ class Journal:
         wanted = {"partition": self.partition, "limit": limit}
         with reading(self._engine) as connection:
             found = rows(connection, _SELECT_FACTS, until=horizon, **wanted)
-            facts = list(map(PendingFact._make, found))
+            facts = list(starmap(PendingFact, found))
             if len(facts) == limit:
                 # The instant of the last fact may go on in the next batch, and timers follow its facts.
                 horizon = facts[-1].occurred_at - 1
@@ -158,7 +148,14 @@ class Journal:
         if len(timers) == limit:
             horizon = timers[-1][0]
             facts = [fact for fact in facts if fact.occurred_at <= horizon]
-        return Pending(facts, timers, horizon)
+        return Pending(self._opened(facts), timers, horizon)
+
+    def _opened(self, facts: list[PendingFact]) -> list[PendingFact]:
+        clear = self._vault.opened(self.partition, ((f.stream, f.kind, f.body) for f in facts))
+        return [
+            fact if body is None else fact._replace(clear=body)
+            for fact, body in zip(facts, clear, strict=True)
+        ]
 
     def outbox(self) -> list[tuple[str, int, bool]]:
         """Messages whose intent to send is recorded and whose outcome is not, with their customers.
@@ -172,26 +169,30 @@ class Journal:
     def load(self, streams: Iterable[int]) -> dict[int, Stored]:
         """These customers: their last snapshots, and what came after, read backwards from their heads.
 
-        Raises StoreCorrupt where something in between is missing.
+        Of who was erased only that they are gone. Raises StoreCorrupt where something in between is missing.
         """
         wanted, form = sorted(streams), state_form()
+        keys = self._vault.keys(self.partition, wanted)
         with reading(self._engine) as connection:
             found = rows(connection, _SELECT_STATES, partition=self.partition, streams=wanted, form=form)
-            grown = [row[0] for row in found if row[2] is not None and row[2] > (row[5] or 0)]
+            grown = [
+                row[0] for row in found if keys[row[0]] and row[2] is not None and row[2] > (row[5] or 0)
+            ]
             histories = select_histories(connection, self.partition, grown, form=form) if grown else []
-        loaded = {
-            stream: Stored(
-                subject,
-                StoredHead(version, seq, hash_) if version else StoredHead(0, 0, genesis(subject)),
-                state,
-                [],
-            )
-            for stream, subject, version, seq, hash_, _, state in found
-        }
-        for event in histories:
+        loaded: dict[int, Stored] = {}
+        for stream, subject, version, seq, hash_, past, state in found:
+            key = keys[stream]
+            head = StoredHead(version, seq, hash_) if version else StoredHead(0, 0, genesis(subject))
+            if key is None:
+                gone = encode_state(Customer(subject, version=head.version, gone=True))
+                loaded[stream] = Stored(subject, head, gone, [], None)
+            else:
+                known = None if state is None else open_state(key, state, version=past)
+                loaded[stream] = Stored(subject, head, known, [], key)
+        for event in self._vault.with_clear(self.partition, histories):
             loaded[event.stream].events.append(event)
         for stream, subject, version, _, _, past, _ in found:
-            if len(loaded[stream].events) < (version or 0) - (past or 0):
+            if keys[stream] and len(loaded[stream].events) < (version or 0) - (past or 0):
                 raise StoreCorrupt("store.history_removed", customer=subject)
         return loaded
 
@@ -203,12 +204,14 @@ class Journal:
         stream: int,
         head: StoredHead,
         rulebook: tuple[int, str],
+        key: Key | None,
         body: bytes | None = None,
     ) -> StoredHead:
         """Add the rows of one input and of what follows from it; gives the new end of the history.
 
-        ``rulebook`` is number and digest of the one in force. ``body`` saves encoding again what is at
-        hand of the first event in its stored form.
+        ``rulebook`` is number and digest of the one in force, ``key`` the customer's; without one, what is
+        personal is left out. ``body`` saves encoding again what is at hand of the first event in its stored
+        form.
         """
         number, digest = rulebook
         partition, rows = self.partition, changes.events
@@ -217,7 +220,7 @@ class Journal:
             recorded_at = to_micros(event.recorded_at)
             same = event.occurred_at is event.recorded_at
             occurred_at = recorded_at if same else to_micros(event.occurred_at)
-            stored = encode_body(event.body) if body is None else body
+            stored = sealed(key, event.kind, encode_body(event.body)) if body is None else body
             body = None
             hash_ = link(
                 hash_,
@@ -261,7 +264,7 @@ class Journal:
         rulebook: tuple[int, str],
     ) -> StoredHead:
         """Add the row of a fact from which nothing follows, as ``append`` would, from its stored form."""
-        occurred_at, _, _, stream, kind, body = fact
+        occurred_at, _, _, stream, kind, body, _ = fact
         number, digest = rulebook
         version, recorded = head.version + 1, to_micros(recorded_at)
         hash_ = link(
@@ -304,7 +307,11 @@ class Journal:
             upsert(
                 connection,
                 schema.snapshots,
-                [(partition, stream, version, form, state) for stream, version, state in changes.snapshots],
+                [
+                    (partition, stream, version, form, seal_state(key, state, version=version))
+                    for stream, version, state, key in changes.snapshots
+                    if key is not None
+                ],
             )
             if changes.adopted is not None:
                 note_adopted(connection, partition, rulebook=changes.adopted[0], stream=changes.adopted[1])
@@ -342,11 +349,3 @@ class Journal:
         if fenced.rowcount != 1:
             raise LeaseLost("lease.lost", partition=self.partition)
         self._renewed = monotonic()
-
-
-def select_histories(
-    connection: Connection, partition: int, streams: list[int], *, form: str = _WHOLE
-) -> list[StoredEvent]:
-    """The histories of these streams, by stream and version; with a ``form``, what snapshots of it leave."""
-    found = rows(connection, _SELECT_HISTORIES, partition=partition, streams=streams, form=form)
-    return [StoredEvent(*row) for row in found]

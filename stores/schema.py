@@ -109,6 +109,7 @@ inbox = _table(
     _bytes("body"),
 )
 fact_keys = _table("fact_keys", _key("partition", Integer), _key("key", LargeBinary), _bytes("digest"))
+# ``reason`` and ``raw`` may name a person: they are sealed, by the key for letters of this number.
 dead_letters = _table(
     "dead_letters",
     _key("partition", Integer),
@@ -119,6 +120,7 @@ dead_letters = _table(
     _text("code"),
     _text("reason"),
     _bytes("raw"),
+    _number("sealed_by", default=0),
 )
 timers = _table(
     "timers",

@@ -10,6 +10,7 @@ from domain.clock import from_micros, to_micros
 from domain.codec import decode_body
 from stores.database import reading
 from stores.schema import inbox
+from stores.vault import vault_of
 
 
 def waiting_facts(
@@ -33,8 +34,10 @@ def waiting_facts(
     )
     told: list[Envelope] = []
     with reading(engine) as connection:
-        for kind, occurred_at, body in connection.execute(query):
-            fact = decode_body(kind, body)
+        found = connection.execute(query).all()
+        clear = vault_of(engine).opened(partition, ((stream, kind, body) for kind, _, body in found))
+        for (kind, occurred_at, body), opened in zip(found, clear, strict=True):
+            fact = decode_body(kind, opened or body)
             if isinstance(fact, Fact):
                 told.append(Envelope(kind, subject, from_micros(occurred_at), fact))
     return told

@@ -12,6 +12,7 @@ from domain.fold import folded
 from domain.ports import StoredHead
 from stores.batch import Changes, Snapshot, Stored
 from stores.journal import Journal
+from stores.vault import Key
 
 _SNAPSHOTS_AT_ONCE = 1_000
 
@@ -31,7 +32,7 @@ class Held(Struct):
     """A customer in memory, where their history ends, when they are woken next, and the last snapshot.
 
     ``ahead`` is the next wake-up by now (aware UTC, and its name), ``due_at`` the one that the store knows;
-    ``snapshot`` is the version that the store has a state of, 0 for none.
+    ``snapshot`` is the version that the store has a state of, 0 for none; ``key`` seals what is personal.
     """
 
     stream: int
@@ -40,6 +41,7 @@ class Held(Struct):
     ahead: tuple[datetime, str] | None
     due_at: datetime | None
     snapshot: int
+    key: Key | None
 
 
 class Memory:
@@ -84,7 +86,7 @@ def _held(stream: int, stored: Stored) -> Held:
     customer = state_of(stored)
     snapshot = customer.version - len(stored.events)
     ahead = customer.next_timer
-    return Held(stream, customer, stored.head, ahead, ahead[0] if ahead else None, snapshot)
+    return Held(stream, customer, stored.head, ahead, ahead[0] if ahead else None, snapshot, stored.key)
 
 
 def state_of(stored: Stored) -> Customer:
@@ -95,4 +97,4 @@ def state_of(stored: Stored) -> Customer:
 
 def _snapshot(held: Held) -> Snapshot:
     held.snapshot = held.head.version
-    return Snapshot(held.stream, held.snapshot, encode_state(held.customer))
+    return Snapshot(held.stream, held.snapshot, encode_state(held.customer), held.key)

@@ -267,12 +267,12 @@ class _Passage:
                 break
 
     def _take_fact(self, held: Held, fact: PendingFact) -> None:
-        occurred_at, rank, position, stream, kind, stored = fact
+        occurred_at, rank, position, stream, kind, stored, clear = fact
         self._changes.consumed.append((occurred_at, rank, position))
         at, customer = from_micros(occurred_at), held.customer
         now = max(at, customer.clock_at, self._clock_at)
         if not passes_by(customer, kind, self._worker.rules, now):
-            self._take(held, stream, Input(kind, at, 0, decode_body(kind, stored)), stored=stored)
+            self._take(held, stream, Input(kind, at, 0, decode_body(kind, clear or stored)), stored=stored)
             return
         held.customer = heard(customer, kind, occurred_at=at, clock_at=now)
         held.head = self._journal.append_fact(
@@ -306,12 +306,18 @@ class _Passage:
         if len(taken.events) > 1:
             worker.tally.count(taken.events)
             if worker.endpoints:
-                self._changes.calls += rows_of(taken.events, stream, worker.endpoints)
+                self._changes.calls += rows_of(taken.events, stream, worker.endpoints, key=held.key)
         for message in taken.leaving:
             self._changes.outbox_added[message.id] = stream
             self._leaving.add(stream, message)
         held.head = self._journal.append(
-            self._changes, taken.events, stream=stream, head=held.head, rulebook=self._rulebook, body=stored
+            self._changes,
+            taken.events,
+            stream=stream,
+            head=held.head,
+            rulebook=self._rulebook,
+            key=held.key,
+            body=stored,
         )
         held.customer = customer = taken.customer
         if customer.timers is not before.timers:

@@ -24,6 +24,7 @@ from stores.database import reading
 from stores.dialect import delete, insert, rows, run
 from stores.history import StoredHistory
 from stores.journal import Journal
+from stores.vault import open_state, vault_of
 
 _AT_ONCE = 5_000
 _SELECT_EVENTS = """
@@ -110,8 +111,10 @@ def _floors(engine: Engine, partition: int) -> Iterator[tuple[int, int]]:
             found = rows(
                 connection, _SELECT_STATES, partition=partition, form=form, after=after, limit=_AT_ONCE
             )
+        keys = vault_of(engine).keys(partition, [row[0] for row in found])
         for stream, version, state in found:
-            if decode_state(state).version == version:
+            key = keys[stream]
+            if key is not None and decode_state(open_state(key, state, version=version)).version == version:
                 yield stream, version
         if len(found) < _AT_ONCE:
             return

@@ -26,6 +26,7 @@ from stores.audience import Audience
 from stores.database import open_store, writing
 from stores.dialect import insert
 from stores.schema import heads, profiles, snapshots, streams, tallies, traits
+from stores.vault import Key, seal_state, vault_of
 from support.bank import Bank
 from support.documents import condition
 from support.facts import at, balance, granted, moved, opened, paid, registered, withdrawn
@@ -48,19 +49,25 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def put(engine: Engine, people: Sequence[Customer]) -> Audience:
     """A store with these customers and no others, as snapshots that stand for histories."""
+    keys = {number: vault_of(engine).make(number, range(len(people))) for number in (1, 2)}
     with writing(engine) as connection:
         for table in TABLES:
             connection.execute(table.delete())
         for number, person in enumerate(people):
             key = (1 + number % 2, number)
             version = max(1, person.version)
-            state = encode_state(replace(person, version=version))
+            state = sealed_state(keys[key[0]][number], replace(person, version=version))
             insert(connection, streams, [(*key, f"c-{number}")])
             insert(connection, heads, [(*key, version, 0, b"")])
             insert(connection, snapshots, [(*key, version, state_form(), state)])
     audience = Audience(engine)
     audience.profiles.forget()
     return audience
+
+
+def sealed_state(key: Key | None, person: Customer) -> bytes:
+    assert key is not None
+    return seal_state(key, encode_state(person), version=person.version)
 
 
 def expected(tree: Condition, people: Sequence[Customer], now: datetime) -> list[str]:

@@ -49,11 +49,12 @@ def engine(bank: Bank) -> Iterator[Engine]:
 
 def changes_of(journal: Journal, stream: int = 1) -> Changes:
     changes = Changes()
-    head = journal.load({stream})[stream].head
+    stored = journal.load({stream})[stream]
+    head = stored.head
     event = Event(
         head.version + 1, "timer.fired/1", NEW_YEAR, NEW_YEAR, 0, TimerFired(timer="t", due_at=NEW_YEAR)
     )
-    journal.append(changes, [event], stream=stream, head=head, rulebook=RULEBOOK)
+    journal.append(changes, [event], stream=stream, head=head, rulebook=RULEBOOK, key=stored.key)
     return changes
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, MetaData, event
 
 from stores.database import SCHEMA_VERSION, connect, writing
 from stores.schema import metadata, partitions
+from stores.vault import vault_of
 from support.bank import Bank
 from support.facts import at, granted, opened, paid, registered
 from support.postgres import fresh_database
@@ -31,6 +32,7 @@ def url() -> str:
     for table in metadata.tables.values():
         table.to_metadata(spread).dialect_options["postgresql"]["partition_by"] = "HASH (partition)"
     engine = connect(url)
+    vault_of(engine).set_up()
     with writing(engine) as connection:
         spread.create_all(connection)
         for name in spread.tables:

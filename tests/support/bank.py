@@ -15,12 +15,14 @@ import psycopg
 from audit.findings import Verified
 from channels.base import Channel
 from domain.catalogue import ChannelName, Envelope
+from domain.chain import genesis, link
 from journeys.definition import Journey
 from stores.batch import Changes
 from stores.database import create_store
 from stores.inbox import Taken, Told
 from stores.journal import Journal
 from stores.projections import LedgerEntry
+from stores.vault import vault_of
 from support.documents import first_programmes
 from tidings.authoring import publish
 from tidings.bootstrap import Tidings, bootstrap
@@ -65,7 +67,9 @@ class Bank:
         self.outbox = folder / f"{name}-outbox"
         self.settings = Settings(url or f"sqlite:///{self.path}", self.outbox)
         if url is None and documents is None:
-            shutil.copyfile(_initialised(partitions), self.path)
+            made = _initialised(partitions)
+            for suffix in (".db", ".keys.db", ".master-key"):
+                shutil.copyfile(made.with_suffix(suffix), self.path.with_suffix(suffix))
         else:
             _initialise(self.settings.store, documents or first_programmes(), partitions)
 
@@ -132,16 +136,38 @@ class Bank:
         return entries
 
     def histories(self) -> dict[str, list[Line]]:
-        """Each customer's events as stored, whatever partition they lie in."""
+        """Each customer's events as told, whatever partition they lie in and whoever's key seals them.
+
+        The hashes are those of a history in which nothing was sealed, so that histories can be compared.
+        """
         rows = self.sql(
-            "SELECT s.subject, e.kind, e.occurred_at, e.recorded_at, e.cause, e.body, e.hash "
+            "SELECT s.subject, e.partition, e.stream, e.kind, e.occurred_at, e.recorded_at, e.cause, e.body, "
+            "r.digest, e.version "
             "FROM events e JOIN streams s ON s.partition = e.partition AND s.stream = e.stream "
+            "LEFT JOIN rulebooks r ON r.partition = 0 AND r.number = e.rulebook "
             "WHERE e.partition > 0 "
             "ORDER BY s.subject, e.version"
         )
         told: dict[str, list[Line]] = {}
-        for subject, *line in sorted(rows, key=lambda row: str(row[0])):
-            told.setdefault(subject, []).append((*line,))
+        vault = vault_of(self.tidings.engine)
+        for subject, partition, stream, *line, stored, digest, version in sorted(
+            rows, key=lambda r: str(r[0])
+        ):
+            kind, occurred_at, recorded_at, cause = line
+            (clear,) = vault.opened(partition, [(stream, kind, bytes(stored))])
+            lines = told.setdefault(subject, [])
+            body = clear or bytes(stored)
+            hash_ = link(
+                lines[-1][-1] if lines else genesis(subject),
+                version=version,
+                kind=kind,
+                occurred_at=occurred_at,
+                recorded_at=recorded_at,
+                cause=cause,
+                rulebook=digest,
+                body=body,
+            )
+            lines.append((kind, occurred_at, recorded_at, cause, body, hash_))
         return told
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

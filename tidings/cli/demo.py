@@ -85,7 +85,8 @@ def _prepared(settings: Settings, folder: Path, *, force: bool) -> Settings:
 def _clear(folder: Path) -> None:
     """Remove what a former demo made in the folder it marked, and nothing else."""
     shutil.rmtree(folder / _OUTBOX, ignore_errors=True)
-    for path in (*folder.glob(f"{_STORE}*"), folder / _MARK):
+    # The store with its keys, which lie beside it.
+    for path in (*folder.glob(f"{Path(_STORE).stem}.*"), folder / _MARK):
         path.unlink()
 
 

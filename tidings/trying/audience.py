@@ -10,13 +10,15 @@ from sqlalchemy import Engine
 
 from domain.catalogue import Envelope, Fact, fact_type
 from domain.clock import from_micros
-from domain.codec import decode_body
+from domain.codec import restored
 from domain.ids import share_of
 from domain.ports import StoredEvent
 from stores.adoption import EVERYBODY, adopted, clocks, customers_after, lagging
 from stores.database import reading
+from stores.histories import select_histories
 from stores.history import StoredHistory
-from stores.journal import Journal, select_histories
+from stores.journal import Journal
+from stores.vault import vault_of
 from tidings.adopting import Sweep
 from tidings.authoring import InForce
 from tidings.memory import state_of
@@ -112,7 +114,8 @@ class Audience:
         """
         streams = [stream for stream, _ in found]
         with reading(self.engine) as connection:
-            stored = select_histories(connection, partition, streams)
+            happened = select_histories(connection, partition, streams)
+        stored = vault_of(self.engine).with_clear(partition, happened)
         now, span = self._clocks[partition], timedelta(days=replayed)
         again: dict[int, list[StoredEvent]] = {stream: [] for stream in streams}
         for event in stored:
@@ -129,7 +132,7 @@ def _comes_again(kind: str) -> bool:
 
 
 def _later(event: StoredEvent, subject: str, span: timedelta, until: datetime) -> Iterator[Envelope]:
-    fact, at = decode_body(event.kind, event.body), from_micros(event.occurred_at) + span
+    fact, at = restored(event).body, from_micros(event.occurred_at) + span
     assert isinstance(fact, Fact)  # noqa: S101 - only facts come again
     number = 1
     while at <= until:

@@ -18,6 +18,7 @@ def _number(name: str) -> sa.Column[Any]:
 
 
 def upgrade() -> None:
+    op.add_column("dead_letters", sa.Column("sealed_by", sa.BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "tree_tiles",
         _key("partition", sa.Integer),

@@ -54,7 +54,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     from stores.vault import VAULT, Vault
 
     engine = engine_of(url, read_only=read_only)
-    place = KeyPlace.of(_parsed(url), os.environ)
+    place = KeyPlace.of(parsed_url(url), os.environ)
     vault = Vault(place, read_only=read_only)
     engine.update_execution_options(**{VAULT: vault})
     event.listen(engine, "engine_disposed", vault.close)
@@ -67,7 +67,7 @@ def engine_of(url: str, *, read_only: bool = False, wiping: bool = False, schema
     With ``wiping`` nothing that is removed from an SQLite file can be read in it any more. ``schema`` is that
     of PostgreSQL in which the tables are.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if _is_file(parsed) and read_only:
         engine = create_engine(parsed, creator=partial(_read_only, Path(str(parsed.database))))
         event.listen(engine, "begin", _begin_sqlite)
@@ -94,13 +94,13 @@ def engine_of(url: str, *, read_only: bool = False, wiping: bool = False, schema
 def open_store(url: str, *, read_only: bool = False) -> Engine:
     """An engine for an existing store. Raises StoreUnusable if it is missing, foreign or too old or new."""
     name = store_name(url)
-    if _is_file(_parsed(url)) and not _exists(Path(name)):
+    if _is_file(parsed_url(url)) and not _exists(Path(name)):
         raise StoreUnusable("store.missing", store=name)
     engine = connect(url, read_only=read_only)
     with reading(engine) as connection:
         found = schema_version(connection)
     if found is None:
-        code = "store.not_a_store" if _is_file(_parsed(url)) else "store.missing"
+        code = "store.not_a_store" if _is_file(parsed_url(url)) else "store.missing"
         raise StoreUnusable(code, store=name)
     if found != SCHEMA_VERSION:
         raise StoreUnusable("store.wrong_version", store=name, found=found, expected=SCHEMA_VERSION)
@@ -113,7 +113,7 @@ def create_store(url: str, *, customer_partitions: int) -> tuple[Engine, bool]:
     A PostgreSQL database must be there; only its tables are made.
     """
     path = Path(store_name(url))
-    if _is_file(_parsed(url)) and not _exists(path.parent):
+    if _is_file(parsed_url(url)) and not _exists(path.parent):
         raise StoreUnusable("store.no_folder", store=str(path), folder=str(path.parent))
     engine = connect(url)
     _make_keys(engine)
@@ -144,7 +144,7 @@ def _make_keys(engine: Engine) -> None:
 
 def store_name(url: str) -> str:
     """What a user knows the store by: its file, or its address without a password."""
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if _is_file(parsed):
         return str(parsed.database)
     return parsed.set(drivername="postgresql").render_as_string(hide_password=True)
@@ -195,7 +195,7 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise StoreUnusable("store.damaged", store=name, reason=error.reason) from error
 
 
-def _parsed(url: str) -> URL:
+def parsed_url(url: str) -> URL:
     """The URL of an SQLite file, or of a PostgreSQL database by its one driver.
 
     Options of an SQLite URL would change what the store promises, and are refused.

@@ -338,9 +338,9 @@ def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, a
             refusal.code,
             key.seal_text(
                 ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
-                place=f"letter/{number}/reason",
+                place=f"refused/{number}/reason",
             ),
-            key.seal(refusal.raw, place=f"letter/{number}/raw".encode()),
+            key.seal(refusal.raw, place=f"refused/{number}/raw".encode()),
             sealed_by,
         )
         for number, refusal in enumerate(refusals, start=first)

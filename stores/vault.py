@@ -21,7 +21,7 @@ from domain.codec import state_form
 from domain.errors import StoreCorrupt
 from domain.personal import personal_fields, put_together, taken_apart
 from domain.ports import StoredEvent
-from stores.database import engine_of
+from stores.database import engine_of, parsed_url
 from stores.key_place import KeyPlace
 from stores.keyring import NONCE_BYTES, SCHEMA, Keyring
 
@@ -196,6 +196,11 @@ class Vault:
         if monotonic() - self._kept_since > _KEPT_SECONDS:
             self._keys.clear()
             self._kept_since = monotonic()
+
+
+def vault_at(store: str) -> Vault:
+    """The vault of the store at this URL, which itself need not be there; nothing is made in it."""
+    return Vault(KeyPlace.of(parsed_url(store), os.environ), read_only=True)
 
 
 def vault_of(source: Engine | Connection) -> Vault:

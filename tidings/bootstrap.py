@@ -21,6 +21,7 @@ from stores.experiments import Experiments
 from stores.history import StoredHistory
 from stores.inbox import Inbox
 from stores.projections import Ledger
+from stores.vault import Vault, vault_of
 from tidings import authoring, sending
 from tidings.adopting import to_look_at
 from tidings.authoring import InForce, Templates
@@ -125,19 +126,21 @@ def initialise(
         engine.dispose()
 
 
-def archived(folder: Path, *, faults: Faults | None = None) -> ArchivedHistory:
+def archived(folder: Path, *, keys: Vault | None = None, faults: Faults | None = None) -> ArchivedHistory:
     """The archive in a folder, read without a store. Raises StoreUnusable, StoreCorrupt.
 
-    Faults of its files of events raise StoreCorrupt when they are come upon, or are noted in ``faults``.
+    Without ``keys`` nothing personal in it is opened. Faults of its files of events raise StoreCorrupt when
+    they are come upon, or are noted in ``faults``.
     """
-    return ArchivedHistory(folder, load(folder), faults=faults)
+    return ArchivedHistory(folder, load(folder), keys=keys, faults=faults)
 
 
 def joined(tidings: Tidings, folder: Path, *, faults: Faults | None = None) -> JoinedHistory:
     """The store's history with what was removed into the archive in ``folder``; ``faults`` as above."""
     manifest = load(folder)
     check_same(tidings.history, folder, manifest)
-    return JoinedHistory(ArchivedHistory(folder, manifest, faults=faults), tidings.history)
+    archive = ArchivedHistory(folder, manifest, keys=vault_of(tidings.engine), faults=faults)
+    return JoinedHistory(archive, tidings.history)
 
 
 def preparer(templates: Templates) -> Prepare:

@@ -1,6 +1,7 @@
 """An archive behind the ``History`` port: everything that audit asks of a store, from the folder alone."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from stores.archive.parquet import (
     read_mentions,
     read_rows,
 )
+from stores.vault import Vault
 
+_OPENED_AT_ONCE = 5_000
 # Partition, first seq, and what is wrong there.
 Faults = list[tuple[int, int, Fault]]
 
@@ -26,11 +29,14 @@ class ArchivedHistory:
     """What the archive in a folder tells, each file checked against its digest before it is read.
 
     A file of events that is not whole raises StoreCorrupt; where ``faults`` is given it is noted there with
-    its partition and first seq, and what can be read of it is.
+    its partition and first seq, and what can be read of it is. Without ``keys`` nothing personal is opened.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, *, faults: Faults | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, keys: Vault | None = None, faults: Faults | None = None
+    ) -> None:
         self._folder = folder
+        self._keys = keys
         self._manifest = manifest
         self._faults = faults
         self._checked: set[str] = set()
@@ -78,9 +84,10 @@ class ArchivedHistory:
     def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
         """The partition's events by sequence number, a row group in memory at a time."""
         for file in self._stretches(partition, after, upto):
-            for event in self._read(partition, file, read_events(self._folder / file.path)):
-                if after < event.seq <= upto:
-                    yield event
+            read = self._read(partition, file, read_events(self._folder / file.path))
+            wanted = (event for event in read if after < event.seq <= upto)
+            while some := list(islice(wanted, _OPENED_AT_ONCE)):
+                yield from self._opened(partition, some)
 
     def history(self, partition: int, stream: int) -> list[StoredEvent]:
         """One customer's events by version, looked for in every file of the partition."""
@@ -91,7 +98,7 @@ class ArchivedHistory:
             for event in self._read(partition, file, read_history(self._folder / file.path, stream))
             if event.seq <= upto
         ]
-        return sorted(found, key=lambda event: event.version)
+        return sorted(self._opened(partition, found), key=lambda event: event.version)
 
     def subjects(self, partition: int) -> dict[int, str]:
         """The customers of the partition, by stream."""
@@ -138,6 +145,9 @@ class ArchivedHistory:
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document, by kind, name and version."""
         return [StoredDocument(*row) for row in self._rows(self._manifest.documents, DOCUMENTS)]
+
+    def _opened(self, partition: int, events: list[StoredEvent]) -> list[StoredEvent]:
+        return events if self._keys is None else self._keys.with_clear(partition, events, strict=False)
 
     def _partition(self, number: int) -> ArchivedPartition:
         return self._manifest.partitions.get(number, ArchivedPartition())

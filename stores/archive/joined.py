@@ -46,7 +46,7 @@ class JoinedHistory:
             if ahead is None or ahead.seq > event.seq:
                 yield event
                 continue
-            if ahead != event:
+            if replace(ahead, clear=None) != replace(event, clear=None):
                 fault = Fault("archive.event_differs", {"partition": partition, "seq": event.seq})
                 self._archive.note(partition, event.seq, fault, None)
             yield ahead

@@ -20,12 +20,13 @@ from domain.errors import StoreCorrupt, StoreUnusable
 from domain.ports import History, StoredEvent
 from stores.archive import manifest as listed
 from stores.archive import parquet
-from stores.archive.history import ArchivedHistory
+from stores.archive.history import ArchivedHistory, Faults
 from stores.archive.manifest import Fault
 from stores.archive.writing import Written, write_archive
+from stores.vault import vault_at, vault_of
 from support.bank import Bank
 from support.postgres import fresh_database
-from tidings.bootstrap import archived
+from tidings.bootstrap import archived as opened
 from tidings.cli.audit import verify_history
 from tidings.cli.why import archived_explanation_of, explanation_of
 from tidings.synthetic import synthetic_bank
@@ -58,17 +59,30 @@ def whole(lived: Bank, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def harmed(whole: Path, tmp_path: Path) -> Path:
     """A copy that may be harmed."""
+    bring_keys(whole.parent, tmp_path)
     return Path(shutil.copytree(whole, tmp_path / "archive"))
 
 
 def write(bank: Bank, folder: Path, *, before: datetime | None = None, rows: int = 150) -> Written:
     tidings = bank.tidings
+    bring_keys(bank.path.parent, folder.parent)
     try:
         return write_archive(
             tidings.history, folder, before=before, progress=lambda _: None, rows_in_file=rows
         )
     finally:
         tidings.engine.dispose()
+
+
+def bring_keys(bank: Path, folder: Path) -> None:
+    """Let the keys lie beside the archive, as if its store had been there."""
+    for name in ("tidings.keys.db", "tidings.master-key"):
+        if (bank / name).exists() and bank != folder:
+            shutil.copyfile(bank / name, folder / name)
+
+
+def archived(folder: Path, *, faults: Faults | None = None) -> ArchivedHistory:
+    return opened(folder, keys=vault_at(f"sqlite:///{folder.parent / 'tidings.db'}"), faults=faults)
 
 
 def verified(folder: Path) -> Verified:
@@ -91,7 +105,8 @@ def told(folder: Path) -> Iterator[listed.EventsFile]:
 def test_an_archive_tells_all_that_its_store_tells(server: bool, tmp_path: Path) -> None:
     bank = lived_bank(tmp_path, url=fresh_database() if server else None)
     written = write(bank, tmp_path / "archive")
-    store, archive = bank.tidings, archived(tmp_path / "archive")
+    store = bank.tidings
+    archive = opened(tmp_path / "archive", keys=vault_of(store.engine))
     assert written.events == written.total == store.history.size() == archive.size()
     assert rows_of(archive) == rows_of(store.history)
     for number in (0, 1, 2):
@@ -306,7 +321,7 @@ def test_a_file_that_is_not_whole_is_told_with_its_name(harm: Harm, code: str, h
 
 def verify_command(folder: Path) -> str:
     command = [sys.executable, "-m", "tidings", "audit", "verify", "--archive", str(folder), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent)
     assert "Traceback" not in done.stderr
     assert done.returncode == 1
     return done.stdout
@@ -330,7 +345,7 @@ def test_what_a_reader_cannot_do_without_is_one_line(folder: str, harm: Harm, ha
     path = sorted((harmed / folder).rglob("*.parquet"))[0]
     harm(path)
     command = [sys.executable, "-m", "tidings", "audit", "verify", "--archive", str(harmed)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=harmed.parent)
     assert done.returncode == 1
     assert path.name in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from domain.catalogue import FACTS
+from stores.database import open_store
 from support.bank import Bank
 from support.facts import at, registered
 from support.scenario import envelope
+from support.service import opened_letter
 from tidings.cli import COMMANDS
 from tidings.documents import shipped
 
@@ -403,9 +405,12 @@ class TestFacts:
         assert json.loads(out) == {"read": 5, "accepted": 2, "repeated": 0, "refused": 3}
         told = err.strip().splitlines()
         assert [line.split(":")[0] for line in told] == ["line 2", "line 3", "line 4"]
-        letters = select(folder, "SELECT place, raw FROM dead_letters ORDER BY number")
-        assert [place for place, _ in letters] == ["line 2", "line 3", "line 4"]
-        assert letters[2][1] == b"{broken\n"
+        letters = select(
+            folder, "SELECT place, number, sealed_by, reason, raw FROM dead_letters ORDER BY number"
+        )
+        assert [place for place, *_ in letters] == ["line 2", "line 3", "line 4"]
+        engine = open_store(f"sqlite:///{folder / 'tidings.db'}")
+        assert opened_letter(engine, letters[2][1:])[1] == b"{broken\n"
 
     def test_no_fact_of_the_catalogue_is_unknown_to_the_importer(self) -> None:
         assert all("/" in kind for kind in FACTS)

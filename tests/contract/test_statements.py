@@ -81,4 +81,6 @@ def test_the_plan_of_each_statement_looks_into_one_part_only(url: str, tmp_path:
 
 
 def _is_checked(statement: str) -> bool:
-    return not any(mark.lower() in statement.lower() for mark in WHOLE)
+    # Keys lie in a database of their own, which is not spread.
+    keys = "store_keys", "customer_keys"
+    return not any(mark.lower() in statement.lower() for mark in (*WHOLE, *keys))

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import uvicorn
 from msgspec import Struct
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from channels.base import Answer, Outcome, Outgoing
@@ -21,6 +22,7 @@ from domain import catalogue as facts
 from domain.catalogue import ChannelName, Envelope
 from domain.errors import InputRefused
 from journeys.definition import End, EnterOnFact, Journey, Send
+from stores.vault import vault_of
 from support.bank import Bank
 from support.facts import at, granted, registered
 from support.scenario import envelope
@@ -181,17 +183,24 @@ class Service:
     def waiting(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Kind, customer and fields of every fact that waits, in the order in which they were taken."""
         rows = self.bank.sql(
-            "SELECT i.kind, s.subject, i.body FROM inbox i JOIN streams s "
+            "SELECT i.kind, s.subject, i.partition, i.stream, i.body FROM inbox i JOIN streams s "
             "ON s.partition = i.partition AND s.stream = i.stream "
             "ORDER BY i.occurred_at, i.partition, i.position"
         )
-        return [(kind, subject, msgspec.json.decode(body)) for kind, subject, body in rows]
+        vault = vault_of(self.bank.tidings.engine)
+        told = []
+        for kind, subject, partition, stream, body in rows:
+            (clear,) = vault.opened(partition, [(stream, kind, bytes(body))])
+            told.append((kind, subject, msgspec.json.decode(clear or body)))
+        return told
 
     def dead_letters(self) -> list[tuple[str, str, str, bytes]]:
         """Origin, code, reason and raw bytes of all that was refused."""
         return [
-            (row[0], row[1], row[2], row[3])
-            for row in self.bank.sql("SELECT origin, code, reason, raw FROM dead_letters ORDER BY number")
+            (origin, code, *opened_letter(self.bank.tidings.engine, row))
+            for origin, code, *row in self.bank.sql(
+                "SELECT origin, code, number, sealed_by, reason, raw FROM dead_letters ORDER BY number"
+            )
         ]
 
     def whole(self) -> list[object]:
@@ -254,3 +263,14 @@ def bank_with_message(folder: Path, **given: Any) -> tuple[Bank, str]:
     (entry,) = bank.ledger()
     assert entry.status == "accepted", entry
     return bank, entry.id
+
+
+def opened_letter(engine: Engine, row: Sequence[Any]) -> tuple[str, bytes]:
+    """Reason and raw bytes of a refusal: its number, the number of its key, and both as they are stored."""
+    number, sealed_by, reason, raw = row
+    _, key = vault_of(engine).letters(sealed_by)
+    told = key.open_text(reason, place=f"refused/{number}/reason")
+    content = key.open(bytes(raw), place=f"refused/{number}/raw".encode())
+    assert told is not None
+    assert content is not None
+    return told, content

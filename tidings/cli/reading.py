@@ -10,6 +10,7 @@ from msgspec import Struct
 from stores.archive.history import ArchivedHistory, Faults
 from stores.archive.joined import JoinedHistory
 from stores.history import StoredHistory
+from stores.vault import vault_at
 from tidings.bootstrap import archived, bootstrap, joined
 from tidings.cli.terminal import F, Terminal
 from tidings.settings import Settings
@@ -41,7 +42,8 @@ def opened(
     """The history of a source; an archive's faults are noted in ``faults``, if given, or raised."""
     folder = source.archive
     if folder is not None and not source.both:
-        yield archived(folder, faults=faults)
+        # Its keys are those of the store that it is of, which need not be there.
+        yield archived(folder, keys=vault_at(source.settings.store), faults=faults)
         return
     tidings = bootstrap(source.settings)
     try:

@@ -4,7 +4,7 @@ Rules that hold for every channel come first, then those of each channel in the 
 them. Each refusal names its rule and the values that it saw.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from msgspec import UNSET, Struct
@@ -56,12 +56,19 @@ _Refusal = tuple[str, Values]
 
 
 def judge(
-    policy: Policy, customer: Customer, message: Message, *, calendars: Calendars, now: datetime
+    policy: Policy,
+    customer: Customer,
+    message: Message,
+    *,
+    calendars: Calendars,
+    now: datetime,
+    counts_doubt: bool,
 ) -> Verdict:
     """The first channel by which the message may leave, else when to look again, else why it must not.
 
-    ``calendars`` by name are those of the rulebook. A channel without an address says the least: its refusal
-    is told only when every channel lacks one.
+    ``calendars`` by name are those of the rulebook. With ``counts_doubt`` others of which nobody knows
+    whether they left count under the caps. A channel without an address says the least: its refusal is told
+    only when every channel lacks one.
     """
     request = message.request
     channels = request.channels
@@ -73,7 +80,7 @@ def judge(
         return Forbidden(channels[0], *refusal)
     verdicts: list[Verdict] = []
     for channel in channels:
-        verdict = _by(policy, customer, message, channel, calendars, now)
+        verdict = _by(policy, customer, message, channel, calendars, now, counts_doubt=counts_doubt)
         if isinstance(verdict, Allowed):
             return verdict
         verdicts.append(verdict)
@@ -154,6 +161,8 @@ def _by(
     channel: ChannelName,
     calendars: Calendars,
     now: datetime,
+    *,
+    counts_doubt: bool,
 ) -> Verdict:
     address = customer.address(channel)
     if address is None:
@@ -166,7 +175,7 @@ def _by(
     consented = _consented(policy, customer, message.request, channel)
     if isinstance(consented, Forbidden):
         return consented
-    return _in_time(policy, customer, message, consented, calendars, now)
+    return _in_time(policy, customer, message, consented, calendars, now, counts_doubt=counts_doubt)
 
 
 def _consented(
@@ -195,11 +204,16 @@ def _in_time(
     allowed: Allowed,
     calendars: Calendars,
     now: datetime,
+    *,
+    counts_doubt: bool,
 ) -> Verdict:
     """Now, or at the first moment that no quiet hours and no cap stand against, while it makes sense."""
     channel = allowed.channel
     moment, trail = now, list[tuple[timedelta, str, Values]]()
-    while (against := _put_off(policy, customer, message, channel, calendars, moment, now)) is not None:
+    doubtful = _in_doubt(customer, message, now) if counts_doubt else []
+    while (
+        against := _put_off(policy, customer, message, channel, calendars, moment, now, doubtful)
+    ) is not None:
         rule, values, free_at = against
         if free_at is None or len(trail) == _PUT_OFF_AT_MOST:
             return Forbidden(channel, rule, values)
@@ -225,8 +239,12 @@ def _put_off(
     calendars: Calendars,
     at: datetime,
     now: datetime,
+    doubtful: Sequence[Message],
 ) -> tuple[str, Values, datetime | None] | None:
-    """The rule against this moment, what it saw and the next moment to try; None where there is none."""
+    """The rule against this moment, what it saw and the next moment to try; None where there is none.
+
+    Those of the ``doubtful`` that a cap concerns count as handed over now.
+    """
     request = message.request
     postponed = message.postponed
     if postponed is not None and at < postponed.until:
@@ -249,13 +267,16 @@ def _put_off(
         if not cap.concerns(purpose=request.purpose, channel=channel):
             continue
         ahead = _ahead(customer, message, cap, now)
-        free = cap.free_from(customer.sends, day, ahead=(local_day(now, customer.zone), ahead))
+        in_doubt = sum(_is_counted(cap, other) for other in doubtful)
+        free = cap.free_from(customer.sends, day, ahead=(local_day(now, customer.zone), ahead + in_doubt))
         if free == day:
             continue
         counted = sum(number for _, number in cap.days_of(customer.sends, day))
         seen = {"cap": cap.name, "at_most": cap.at_most, "in_days": cap.in_days, "counted": counted}
         if ahead:
             seen["ahead"] = ahead
+        if in_doubt:
+            seen["in_doubt"] = in_doubt
         return "cap", seen, None if free is None else at_local(free, _MIDNIGHT, customer.zone)
     return None
 
@@ -263,12 +284,33 @@ def _put_off(
 def _ahead(customer: Customer, message: Message, cap: Cap, now: datetime) -> int:
     """Messages of higher priority that were put off till now at most and compete for the same slot."""
     return sum(
-        other.deferred_until is not None
-        and other.deferred_until <= now
-        and other.request.priority > message.request.priority
+        _goes_first(other, message, now)
         and any(cap.concerns(purpose=other.request.purpose, channel=c) for c in other.request.channels)
         for other in customer.messages.values()
     )
+
+
+def _goes_first(other: Message, message: Message, now: datetime) -> bool:
+    due = other.deferred_until is not None and other.deferred_until <= now
+    return due and other.request.priority > message.request.priority
+
+
+def _in_doubt(customer: Customer, message: Message, now: datetime) -> list[Message]:
+    """Other messages that may have left and wait for their next try, save those that go first anyhow."""
+    return [
+        other
+        for name, other in customer.messages.items()
+        if other.in_doubt
+        and other.sending is None
+        and name != message.request.message
+        and not _goes_first(other, message, now)
+    ]
+
+
+def _is_counted(cap: Cap, doubtful: Message) -> bool:
+    """Whether the cap concerns a message that may have left by the channel of its last try."""
+    tried = doubtful.postponed
+    return tried is not None and cap.concerns(purpose=doubtful.request.purpose, channel=tried.channel)
 
 
 def valid_until(policy: Policy, message: Message) -> datetime:

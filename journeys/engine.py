@@ -1,8 +1,9 @@
 """The decision engine: what follows from one fact or wake-up. Pure: no I/O, no clock, no chance.
 
 ``decide`` is given the customer with the cause already folded in. ``hand_over`` is the last word on one
-message, on the state of that moment. Both give the same answer to the same question for ever; a change
-of either's meaning raises ENGINE_VERSION.
+message, on the state of that moment. Both give the same answer to the same question for ever: what a change
+of either's meaning alters is a switch of ``journeys.engine_versions``, off for rulebooks that name an older
+version.
 """
 
 from collections.abc import Sequence
@@ -76,7 +77,14 @@ def hand_over(customer: Customer, message: str, rules: Rules) -> Verdict:
     What the policy allows or puts off may still be stopped by what is ordered of its journey or template.
     """
     now, state = customer.clock_at, customer.messages[message]
-    verdict = judge(rules.policy, customer, state, calendars=rules.calendars, now=now)
+    verdict = judge(
+        rules.policy,
+        customer,
+        state,
+        calendars=rules.calendars,
+        now=now,
+        counts_doubt=rules.engine.counts_doubt,
+    )
     return controls.overruled(verdict, state, rules, now=now)
 
 

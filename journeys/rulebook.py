@@ -27,10 +27,10 @@ from journeys.definition import (
     calendars_of,
     heard_inside,
 )
+from journeys.engine_versions import ENGINE_VERSION, ENGINES
 from journeys.occasions import entry_timer
 from journeys.segments import Segments
 
-ENGINE_VERSION = 1
 REQUEST = "journey.requested/1"
 CUSTOMER_VARIABLES = ("given_name", "family_name")
 
@@ -48,7 +48,7 @@ class TemplateMark(Struct, frozen=True, kw_only=True):
 class Rulebook(Struct, frozen=True, kw_only=True):
     """Everything published so far: the highest version of a name is in force, older ones serve who is inside.
 
-    A decision cites the rulebook that it was made with.
+    A decision cites the rulebook that it was made with, and so the version of the engine that made it.
     """
 
     engine: int = ENGINE_VERSION
@@ -74,6 +74,7 @@ def digest(document: Struct) -> str:
 class Rules:
     """A rulebook with the indices that decisions need; made once for each rulebook, never changed.
 
+    ``engine`` is what its version of the engine does; KeyError for one that this program has not got.
     ``journeys``, ``templates`` and ``calendars`` are those in force by name, ``versions`` all journeys ever
     published. ``inside_facts`` are the kinds that somebody inside a journey may wait for or leave by.
     ``goal_facts`` are goals of some version, which count also for who has left.
@@ -87,6 +88,7 @@ class Rules:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
+        self.engine = ENGINES[rulebook.engine]
         self.digest = digest(rulebook)
         self.policy = rulebook.policy
         self.versions = {(journey.journey, journey.version): journey for journey in rulebook.journeys}

@@ -15,15 +15,16 @@ from msgspec import UNSET, Struct
 from sqlalchemy import Engine
 
 from domain.calendars import Calendar
-from domain.errors import InputRefused, StoreCorrupt
+from domain.errors import InputRefused, StoreCorrupt, StoreUnusable
 from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
 from journeys import segment_problems
 from journeys.definition import Control, Controls, Journey, Migration, Segment, Withdrawal
+from journeys.engine_versions import ENGINE_VERSION, newer_engine
 from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
-from stores.database import writing
+from stores.database import store_name, writing
 from stores.history import StoredHistory
 from stores.library import (
     add_documents,
@@ -173,7 +174,13 @@ def _segments_of(documents: Iterable[StoredDocument]) -> Iterator[Segment]:
 
 
 def _check(engine: Engine, documents: Documents) -> None:
-    """Raises InputRefused for the first document that has a problem: nothing faulty comes into force."""
+    """Raises InputRefused for the first document that has a problem: nothing faulty comes into force.
+
+    Nor does an engine that is older than the one in force: StoreUnusable.
+    """
+    if (current := current_rulebook(engine)) is not None:
+        with suppress(msgspec.DecodeError):
+            _refuse_newer(engine, *current)
     for template in documents.templates:
         for finding in errors(template):
             raise InputRefused(
@@ -216,16 +223,30 @@ def templates_of(documents: Iterable[StoredDocument]) -> Templates:
 
 
 def in_force(engine: Engine) -> InForce:
-    """The rulebook in force with its templates. Raises StoreCorrupt where nothing was ever published."""
+    """The rulebook in force with its templates.
+
+    Raises StoreCorrupt where nothing was ever published, StoreUnusable where a newer program has put it in
+    force, for an engine that this one has not got.
+    """
     current = current_rulebook(engine)
     if current is None:
         raise StoreCorrupt("store.no_rulebook", store=str(engine.url.database))
     number, body = current
     try:
+        _refuse_newer(engine, number, body)
         rulebook = decode_rulebook(body)
     except (msgspec.DecodeError, TypeError) as error:
         raise StoreCorrupt("store.unreadable_rulebook", number=number, reason=str(error)) from error
     return InForce(number, Rules(rulebook), all_templates(engine))
+
+
+def _refuse_newer(engine: Engine, number: int, body: bytes) -> None:
+    """Raises StoreUnusable for a rulebook that names an engine which this program has not got."""
+    if (found := newer_engine(body)) is not None:
+        store = store_name(engine.url.render_as_string(hide_password=False))
+        raise StoreUnusable(
+            "store.newer_engine", store=store, number=number, found=found, newest=ENGINE_VERSION
+        )
 
 
 def all_rules(engine: Engine) -> dict[int, Rules]:
@@ -237,7 +258,7 @@ def rules_of(rulebooks: Mapping[int, StoredRulebook]) -> dict[int, Rules]:
     """Those of the rulebooks that can be read, by number."""
     rules: dict[int, Rules] = {}
     for number, stored in rulebooks.items():
-        with suppress(msgspec.DecodeError, TypeError):
+        with suppress(msgspec.DecodeError, TypeError, KeyError):
             rules[number] = Rules(decode_rulebook(stored.body))
     return rules
 
@@ -245,7 +266,7 @@ def rules_of(rulebooks: Mapping[int, StoredRulebook]) -> dict[int, Rules]:
 def rules_numbered(engine: Engine, number: int) -> Rules | None:
     """The rulebook of this number; None where there is none that can be read."""
     body = rulebook_of(engine, number)
-    with suppress(msgspec.DecodeError, TypeError):
+    with suppress(msgspec.DecodeError, TypeError, KeyError):
         return None if body is None else Rules(decode_rulebook(body))
     return None
 

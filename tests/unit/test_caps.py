@@ -60,7 +60,9 @@ def test_no_window_of_days_ever_holds_one_too_many(
     sent: list[tuple[date, ChannelName]] = []
     while due:
         now, number, channel = due.pop(0)
-        verdict = judge(rules, customer, asked(at=START, channels=(channel,)), calendars={}, now=now)
+        verdict = judge(
+            rules, customer, asked(at=START, channels=(channel,)), calendars={}, now=now, counts_doubt=True
+        )
         today = local_day(now, PRAGUE)
         room = all(_counted(cap, sent, today) < cap.at_most for cap in several if _fits(cap, channel))
         if isinstance(verdict, Allowed):

@@ -26,7 +26,7 @@ def word(granted: bool, *, channel: str = "*", topic: str = "*", days: int = 0, 
 
 
 def told(customer: Customer, purpose: Purpose = "marketing") -> Verdict:
-    return judge(POLICY, customer, asked(purpose, at=NOON), calendars={}, now=NOON)
+    return judge(POLICY, customer, asked(purpose, at=NOON), calendars={}, now=NOON, counts_doubt=True)
 
 
 def knowing(**changes: object) -> Customer:

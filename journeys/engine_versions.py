@@ -1,4 +1,4 @@
-"""What versions of the engine do differently: a rulebook names one, and what cites it is decided by it for ever.
+"""What versions of the engine do differently. A rulebook names one: what cites it is decided so for ever.
 
 A version that a history was decided by is never taken away. How a change is made, step by step, stands in
 docs/decisions/0029-engine-versions.md.

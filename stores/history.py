@@ -3,16 +3,27 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Column, Connection, Engine, Select, Table, func, select
 
 from domain.codec import decode_state, state_digest, state_form
 from domain.errors import StoreCorrupt
-from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
+from domain.events import EVENTS
+from domain.ports import (
+    WHOLE,
+    Ends,
+    Numbers,
+    Portion,
+    Size,
+    StoredDocument,
+    StoredEvent,
+    StoredHead,
+    StoredRulebook,
+)
 from stores.database import customer_partitions, reading
 from stores.dialect import run
 from stores.histories import select_histories
 from stores.library import published
-from stores.schema import heads, outbox, partitions, rulebooks, snapshots, streams, timers
+from stores.schema import fact_keys, heads, outbox, partitions, rulebooks, snapshots, streams, timers
 from stores.vault import Key, open_state, vault_of
 
 _CHUNK = 20_000
@@ -20,6 +31,22 @@ _AT_ONCE = 1_000
 _SELECT_EVENTS = """
 SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
 FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto ORDER BY seq LIMIT :limit
+"""
+
+_SELECT_PORTION = """
+SELECT seq, stream, version, prev, kind, occurred_at, recorded_at, cause, rulebook, hash, body
+FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto
+AND abs(stream) % :of = :rest ORDER BY seq LIMIT :limit
+"""
+_SELECT_GAPS = """
+SELECT before + 1, seq - 1 FROM (
+    SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before
+    FROM events WHERE partition = :partition AND seq <= :upto
+) numbered WHERE seq <> before + 1 ORDER BY seq
+"""
+_COUNT_FACTS = """
+SELECT count(CASE WHEN NOT (kind {among kinds}) THEN 1 END), coalesce(max(seq), 0)
+FROM events WHERE partition = :partition AND seq <= :upto
 """
 
 
@@ -47,26 +74,52 @@ class StoredHistory:
             used = set(connection.execute(select(streams.c.partition).distinct()).scalars())
         return sorted((used | set(range(max(rows, default=0) + 1))) - rows)
 
-    def ends(self, partition: int) -> Ends:
-        """Where the partition and its histories end, read in one transaction."""
+    def sizes(self) -> dict[int, Size]:
+        """How much there is of each partition, by its own count and by its customers' names."""
+        known = select(streams.c.partition, func.count()).group_by(streams.c.partition)
+        with reading(self._engine) as connection:
+            customers = {row[0]: int(row[1]) for row in connection.execute(known)}
+            rows = connection.execute(select(partitions.c.partition, partitions.c.last_seq)).all()
+        return {row[0]: Size(row[1], customers.get(row[0], 0)) for row in rows}
+
+    def numbers(self, partition: int) -> Numbers:
+        """The partition's own counts beside what lies in it, read in one transaction."""
+        count = select(partitions.c.last_seq, partitions.c.facts_taken).where(
+            partitions.c.partition == partition
+        )
+        with reading(self._engine) as connection:
+            last_seq, taken = map(int, map(str, connection.execute(count).one()))
+            wanted = {"partition": partition, "upto": last_seq}
+            gaps = [(row[0], row[1]) for row in run(connection, _SELECT_GAPS, **wanted)]
+            facts, end = run(connection, _COUNT_FACTS, kinds=sorted(EVENTS), **wanted).one()
+        if end < last_seq:
+            gaps.append((end + 1, last_seq))
+        return Numbers(last_seq, gaps, facts, taken)
+
+    def keys_missing(self) -> int:
+        """How many identities of facts are missing, by how many facts each partition was told."""
+        told = select(func.sum(partitions.c.last_position)).where(partitions.c.partition > 0)
+        kept = select(func.count()).select_from(fact_keys)
+        with reading(self._engine) as connection:
+            return int(connection.execute(told).scalar() or 0) - int(connection.execute(kept).scalar_one())
+
+    def ends(self, partition: int, portion: Portion = WHOLE) -> Ends:
+        """Where the partition and the portion's histories end, read in one transaction."""
         count = select(partitions.c.last_seq, partitions.c.removed_seq).where(
             partitions.c.partition == partition
         )
-        ends = select(heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash)
-        awaited = select(outbox.c.message).where(outbox.c.partition == partition)
-        due = select(timers.c.stream, timers.c.due_at).where(timers.c.partition == partition)
-        states = select(snapshots.c.stream, snapshots.c.version, snapshots.c.state).where(
-            snapshots.c.partition == partition, snapshots.c.form == state_form()
-        )
+        ends = _of(heads, partition, portion, heads.c.stream, heads.c.version, heads.c.seq, heads.c.hash)
+        awaited = _of(outbox, partition, portion, outbox.c.message)
+        due = _of(timers, partition, portion, timers.c.stream, timers.c.due_at)
+        states = _of(
+            *(snapshots, partition, portion), snapshots.c.stream, snapshots.c.version, snapshots.c.state
+        ).where(snapshots.c.form == state_form())
         with reading(self._engine) as connection:
             last_seq, removed_seq = map(int, map(str, connection.execute(count).one()))
             return Ends(
                 last_seq=last_seq,
                 removed_seq=removed_seq,
-                heads={
-                    row[0]: StoredHead(row[1], row[2], row[3])
-                    for row in connection.execute(ends.where(heads.c.partition == partition))
-                },
+                heads={row[0]: StoredHead(row[1], row[2], row[3]) for row in connection.execute(ends)},
                 outbox={str(message) for message in connection.execute(awaited).scalars()},
                 timers={row[0]: row[1] for row in connection.execute(due)},
                 snapshots=self._snapshots(connection, partition, states),
@@ -83,12 +136,22 @@ class StoredHistory:
             }
         return found
 
-    def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
-        """The partition's events by sequence number up to ``upto``, in chunks that fit in memory."""
+    def events(
+        self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
+    ) -> Iterator[StoredEvent]:
+        """The portion's events by sequence number up to ``upto``, in chunks that fit in memory."""
+        if portion.streams:
+            with reading(self._engine) as connection:
+                found = select_histories(connection, partition, sorted(portion.streams))
+            found = sorted((e for e in found if after < e.seq <= upto), key=lambda event: event.seq)
+            yield from self._vault.with_clear(partition, found, strict=False)
+            return
+        statement = _SELECT_EVENTS if portion.of == 1 else _SELECT_PORTION
+        some = {} if portion.of == 1 else {"rest": portion.rest, "of": portion.of}
         while True:
             with reading(self._engine) as connection:
                 rows = run(
-                    connection, _SELECT_EVENTS, partition=partition, after=after, upto=upto, limit=_CHUNK
+                    connection, statement, partition=partition, after=after, upto=upto, limit=_CHUNK, **some
                 ).all()
             yield from self._vault.with_clear(partition, [StoredEvent(*row) for row in rows], strict=False)
             if len(rows) < _CHUNK:
@@ -114,11 +177,19 @@ class StoredHistory:
             found = select_histories(connection, partition, [stream])
         return self._vault.with_clear(partition, found, strict=False)
 
-    def subjects(self, partition: int) -> dict[int, str]:
-        """The customers of the partition, by stream."""
-        query = select(streams.c.stream, streams.c.subject).where(streams.c.partition == partition)
+    def subjects(self, partition: int, portion: Portion = WHOLE) -> dict[int, str]:
+        """The customers of the portion, by stream."""
+        query = _of(streams, partition, portion, streams.c.stream, streams.c.subject)
         with reading(self._engine) as connection:
             return {row[0]: row[1] for row in connection.execute(query).all()}
+
+    def erased(self, partition: int) -> set[int]:
+        """Streams whose key was destroyed: none yet."""
+        return set()
+
+    def retained(self, partition: int) -> dict[str, int]:
+        """By kind, how far retention went: nowhere yet."""
+        return {}
 
     def find(self, subject: str) -> tuple[int, int] | None:
         """Partition and stream of a customer; None for who was never registered."""
@@ -152,6 +223,16 @@ class StoredHistory:
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document, by kind, name and version."""
         return published(self._engine)
+
+
+def _of(table: Table, partition: int, portion: Portion, *columns: Column[Any]) -> Select[Any]:
+    """These columns of the portion's rows in a table that has a partition and a stream."""
+    query = select(*columns).where(table.c.partition == partition)
+    if portion.streams:
+        return query.where(table.c.stream.in_(portion.streams))
+    if portion.of == 1:
+        return query
+    return query.where(func.abs(table.c.stream) % portion.of == portion.rest)
 
 
 def _digest(key: Key | None, sealed: bytes, version: int) -> bytes:

@@ -144,6 +144,10 @@ class Vault:
             self._keys.pop((partition, stream), None)
         return self.ring().destroy(partition, stream)
 
+    def destroyed(self, partition: int) -> set[int]:
+        """The customers of a partition whose keys were destroyed, by stream."""
+        return self.ring().destroyed(partition)
+
     def opened(
         self, partition: int, bodies: Iterable[tuple[int, str, bytes]], *, strict: bool = True
     ) -> Sequence[bytes | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from audit.verify import Prepare
+from audit.following import Prepare
 from channels.base import Channel, everywhere
 from channels.sandbox import Sandbox
 from domain.catalogue import ChannelName

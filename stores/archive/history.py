@@ -7,7 +7,18 @@ from typing import Any
 
 from domain.errors import StoreCorrupt
 from domain.events import KIND_OF, MessageRequested
-from domain.ports import Ends, StoredDocument, StoredEvent, StoredHead, StoredRulebook
+from domain.ports import (
+    WHOLE,
+    Ends,
+    Numbers,
+    Portion,
+    Size,
+    StoredDocument,
+    StoredEvent,
+    StoredHead,
+    StoredRulebook,
+    numbered,
+)
 from stores.archive.manifest import ArchivedFile, ArchivedPartition, EventsFile, Fault, Manifest, fault_of
 from stores.archive.parquet import (
     DOCUMENTS,
@@ -65,14 +76,33 @@ class ArchivedHistory:
         known = self._manifest.partitions.keys()
         return sorted(set(range(max(known, default=-1) + 1)) - known)
 
-    def ends(self, partition: int) -> Ends:
-        """Where the partition and its histories ended when it was archived."""
+    def sizes(self) -> dict[int, Size]:
+        """How much there is of each partition."""
+        return {
+            number: Size(kept.last_seq, kept.histories.rows if kept.histories else 0)
+            for number, kept in self._manifest.partitions.items()
+        }
+
+    def numbers(self, partition: int) -> Numbers:
+        """What does not fit the partition's last number; how many facts were taken is not archived."""
+        last_seq = self.last_seq(partition)
+        events = self.events(partition, upto=last_seq)
+        return Numbers(last_seq, numbered((event.seq for event in events), last_seq), 0)
+
+    def keys_missing(self) -> int:
+        """Identities of facts are not archived."""
+        return 0
+
+    def ends(self, partition: int, portion: Portion = WHOLE) -> Ends:
+        """Where the partition and the portion's histories ended when it was archived."""
         kept = self._partition(partition)
         heads: dict[int, StoredHead] = {}
         timers: dict[int, int] = {}
         continued: set[int] = set()
         columns = ("stream", "version", "seq", "hash", "due_at", "continued")
         for stream, version, seq, hash_, due_at, goes_on in self._histories(partition, *columns):
+            if not portion.has(stream):
+                continue
             if seq:
                 heads[stream] = StoredHead(version, seq, hash_)
             if goes_on:
@@ -81,11 +111,13 @@ class ArchivedHistory:
                 timers[stream] = due_at
         return Ends(kept.last_seq, heads, set(kept.outbox), timers, continued=frozenset(continued))
 
-    def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
-        """The partition's events by sequence number, a row group in memory at a time."""
+    def events(
+        self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
+    ) -> Iterator[StoredEvent]:
+        """The portion's events by sequence number, a row group in memory at a time."""
         for file in self._stretches(partition, after, upto):
             read = self._read(partition, file, read_events(self._folder / file.path))
-            wanted = (event for event in read if after < event.seq <= upto)
+            wanted = (e for e in read if after < e.seq <= upto and portion.has(e.stream))
             while some := list(islice(wanted, _OPENED_AT_ONCE)):
                 yield from self._opened(partition, some)
 
@@ -100,10 +132,18 @@ class ArchivedHistory:
         ]
         return sorted(self._opened(partition, found), key=lambda event: event.version)
 
-    def subjects(self, partition: int) -> dict[int, str]:
-        """The customers of the partition, by stream."""
+    def subjects(self, partition: int, portion: Portion = WHOLE) -> dict[int, str]:
+        """The customers of the portion, by stream."""
         rows = self._histories(partition, "stream", "subject")
-        return {stream: subject for stream, subject in rows if subject is not None}
+        return {stream: subject for stream, subject in rows if subject is not None and portion.has(stream)}
+
+    def erased(self, partition: int) -> set[int]:
+        """Streams whose key was destroyed, as far as the keys are at hand."""
+        return set() if self._keys is None else self._keys.destroyed(partition)
+
+    def retained(self, partition: int) -> dict[str, int]:
+        """By kind, how far retention went: nowhere yet."""
+        return {}
 
     def find(self, subject: str) -> tuple[int, int] | None:
         """Partition and stream of a customer; None for who was never registered."""
@@ -190,4 +230,5 @@ class ArchivedHistory:
         """Raise what is wrong, or remember it with its place where faults are gathered."""
         if self._faults is None:
             raise StoreCorrupt(fault.code, **fault.values) from cause
-        self._faults.append((partition, seq, fault))
+        if (partition, seq, fault) not in self._faults:
+            self._faults.append((partition, seq, fault))

@@ -5,7 +5,18 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from domain.errors import StoreCorrupt
-from domain.ports import Ends, StoredDocument, StoredEvent, StoredRulebook
+from domain.events import EVENTS
+from domain.ports import (
+    WHOLE,
+    Ends,
+    Numbers,
+    Portion,
+    Size,
+    StoredDocument,
+    StoredEvent,
+    StoredRulebook,
+    numbered,
+)
 from stores.archive.history import ArchivedHistory
 from stores.archive.manifest import Fault
 from stores.history import StoredHistory
@@ -30,16 +41,39 @@ class JoinedHistory:
         """Partitions that hold histories and that the store does not count among its own."""
         return self._store.stray_partitions()
 
-    def ends(self, partition: int) -> Ends:
-        """Where the partition and its histories end; what was removed is here."""
-        return replace(self._store.ends(partition), removed_seq=0)
+    def sizes(self) -> dict[int, Size]:
+        """How much there is of each partition."""
+        return self._store.sizes()
 
-    def events(self, partition: int, *, upto: int, after: int = -1) -> Iterator[StoredEvent]:
-        """The partition's events by sequence number, from both; an event that differs in them is a fault."""
-        stored = self._store.events(partition, upto=upto, after=after)
+    def numbers(self, partition: int) -> Numbers:
+        """The partition's own counts beside what lies in both."""
+        counted, facts = self._store.numbers(partition), 0
+
+        def seqs() -> Iterator[int]:
+            nonlocal facts
+            for event in self.events(partition, upto=counted.last_seq):
+                facts += event.kind not in EVENTS
+                yield event.seq
+
+        missing = numbered(seqs(), counted.last_seq)
+        return Numbers(counted.last_seq, missing, facts, counted.facts_taken)
+
+    def keys_missing(self) -> int:
+        """How many identities of facts the store has too few."""
+        return self._store.keys_missing()
+
+    def ends(self, partition: int, portion: Portion = WHOLE) -> Ends:
+        """Where the partition and the portion's histories end; what was removed is here."""
+        return replace(self._store.ends(partition, portion), removed_seq=0)
+
+    def events(
+        self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
+    ) -> Iterator[StoredEvent]:
+        """The portion's events by sequence number, from both; an event that differs in them is a fault."""
+        stored = self._store.events(partition, upto=upto, after=after, portion=portion)
         ahead = next(stored, None)
         archived_upto = min(upto, self._archive.last_seq(partition))
-        for event in self._archive.events(partition, upto=archived_upto, after=after):
+        for event in self._archive.events(partition, upto=archived_upto, after=after, portion=portion):
             while ahead is not None and ahead.seq < event.seq:
                 yield ahead
                 ahead = next(stored, None)
@@ -64,9 +98,17 @@ class JoinedHistory:
             raise StoreCorrupt("store.history_removed", customer=self.subjects(partition).get(stream))
         return [found[version] for version in range(1, head + 1)]
 
-    def subjects(self, partition: int) -> dict[int, str]:
-        """The customers of the partition, by stream."""
-        return self._store.subjects(partition)
+    def subjects(self, partition: int, portion: Portion = WHOLE) -> dict[int, str]:
+        """The customers of the portion, by stream."""
+        return self._store.subjects(partition, portion)
+
+    def erased(self, partition: int) -> set[int]:
+        """Streams whose key was destroyed."""
+        return self._store.erased(partition)
+
+    def retained(self, partition: int) -> dict[str, int]:
+        """By kind, how far retention went."""
+        return self._store.retained(partition)
 
     def find(self, subject: str) -> tuple[int, int] | None:
         """Partition and stream of a customer; None for who was never registered."""

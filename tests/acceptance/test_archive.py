@@ -27,7 +27,7 @@ from stores.vault import vault_at, vault_of
 from support.bank import Bank
 from support.postgres import fresh_database
 from tidings.bootstrap import archived as opened
-from tidings.cli.audit import verify_history
+from tidings.cli.verifying import verify_history
 from tidings.cli.why import archived_explanation_of, explanation_of
 from tidings.synthetic import synthetic_bank
 

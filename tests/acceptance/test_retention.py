@@ -24,7 +24,7 @@ from stores.journal import Journal
 from support.bank import Bank
 from support.postgres import fresh_database
 from tidings.bootstrap import joined
-from tidings.cli.audit import verify_history
+from tidings.cli.verifying import verify_history
 from tidings.cli.why import explanation_of
 from tidings.memory import Room
 from tidings.synthetic import synthetic_bank

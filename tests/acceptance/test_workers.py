@@ -14,8 +14,8 @@ from support.bank import Bank
 from support.facts import at, granted, noon, opened, paid, registered
 from support.postgres import fresh_database
 from support.scenario import envelope
-from tidings.cli.audit import verify_all
 from tidings.cli.running import live_together
+from tidings.cli.verifying import verify_all
 
 UNTIL = at("2026-12-31 12:00")
 

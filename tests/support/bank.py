@@ -26,8 +26,8 @@ from stores.vault import vault_of
 from support.documents import first_programmes
 from tidings.authoring import publish
 from tidings.bootstrap import Tidings, bootstrap
-from tidings.cli.audit import verify_all
 from tidings.cli.running import live
+from tidings.cli.verifying import verify_all
 from tidings.documents import Documents
 from tidings.memory import Room
 from tidings.process import BATCH, Tally

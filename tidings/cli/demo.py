@@ -13,10 +13,10 @@ from domain.errors import InputRefused, StoreUnusable
 from stores.inbox import Told
 from stores.projections import LedgerEntry
 from tidings.bootstrap import Tidings, bootstrap, initialise
-from tidings.cli.audit import show as show_verified
-from tidings.cli.audit import verify_all
 from tidings.cli.running import live, to_do
 from tidings.cli.terminal import Terminal, common_options
+from tidings.cli.verifying import show as show_verified
+from tidings.cli.verifying import verify_all
 from tidings.cli.why import explanation_of, sentences
 from tidings.importing.reading import take_in
 from tidings.settings import Settings

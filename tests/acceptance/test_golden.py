@@ -1,7 +1,9 @@
 """Histories written by released versions come out again for ever; changing one is a breaking change.
 
 The first life runs on the documents in ``golden/first-programmes``, so that new programmes and versions leave
-it as it was; the second on all that are shipped, so that a change of what they say is seen.
+it as it was; the second on all that are shipped, so that a change of what they say is seen. Each is lived by
+every version of the engine: those that decide it alike share one file. What a version decides otherwise has a
+life of its own, with a file for each.
 ``python tests/acceptance/test_golden.py`` writes those that are missing, and never touches one that is there.
 """
 
@@ -11,14 +13,18 @@ import tempfile
 from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from domain import catalogue as facts
 from domain.catalogue import Envelope, Fact
+from journeys.engine_versions import ENGINES
+from support import in_doubt
 from support.all_programmes import all_programmes
 from support.bank import Bank
+from support.engines import name_engine
 from support.facts import at, noon
 from support.scenario import envelope
 from tidings.documents import shipped
@@ -67,11 +73,24 @@ def first_programmes() -> list[Envelope]:
 
 LIVES = {"first-programmes": first_programmes, "all-programmes": all_programmes}
 DOCUMENTS = {"first-programmes": None, "all-programmes": shipped()}
+# By life and engine the file that tells it.
+FILES = {(name, engine): f"{name}.jsonl" for name in LIVES for engine in ENGINES} | {
+    ("in-doubt", 1): "in-doubt.engine-1.jsonl",
+    ("in-doubt", 2): "in-doubt.engine-2.jsonl",
+}
 
 
-def lived(name: str, folder: Path) -> str:
+def begun(name: str, folder: Path) -> Bank:
+    if name == "in-doubt":
+        return in_doubt.bank(folder)
     bank = Bank(folder, partitions=1, documents=DOCUMENTS[name])
     assert bank.take(LIVES[name]()).refused == []
+    return bank
+
+
+def lived(name: str, engine: int, folder: Path) -> str:
+    bank = begun(name, folder)
+    name_engine(bank, engine)
     bank.run(UNTIL)
     assert bank.verify().findings == []
     lines = [
@@ -88,9 +107,16 @@ def lived(name: str, folder: Path) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-@pytest.mark.parametrize("name", sorted(LIVES))
-def test_the_same_life_has_the_same_history(name: str, tmp_path: Path) -> None:
-    assert lived(name, tmp_path) == (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "engine"), sorted(FILES))
+def test_the_same_life_has_the_same_history(name: str, engine: int, tmp_path: Path) -> None:
+    golden = (GOLDEN / FILES[name, engine]).read_text(encoding="utf-8")
+    assert lived(name, engine, tmp_path) == golden
+
+
+def test_every_version_of_the_engine_has_a_history_of_its_own() -> None:
+    told = [{file for (_, engine), file in FILES.items() if engine == version} for version in sorted(ENGINES)]
+    for former, later in pairwise(told):
+        assert later - former
 
 
 def test_the_second_life_meets_every_programme_and_every_text() -> None:
@@ -118,11 +144,12 @@ def state(name: str, folder: Path) -> dict[str, object]:
 
 
 def _write_missing() -> None:
-    for name in LIVES:
-        path = GOLDEN / f"{name}.jsonl"
+    for (name, engine), file in FILES.items():
+        path = GOLDEN / file
         if not path.exists():
-            path.write_text(lived(name, Path(tempfile.mkdtemp())), encoding="utf-8")
+            path.write_text(lived(name, engine, Path(tempfile.mkdtemp())), encoding="utf-8")
             sys.stdout.write(f"{path}\n")
+    for name in LIVES:
         path = GOLDEN / f"{name}.state.json"
         if not path.exists():
             path.write_text(json.dumps(state(name, Path(tempfile.mkdtemp()))) + "\n", encoding="utf-8")

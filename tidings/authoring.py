@@ -178,9 +178,7 @@ def _check(engine: Engine, documents: Documents) -> None:
 
     Nor does an engine that is older than the one in force: StoreUnusable.
     """
-    if (current := current_rulebook(engine)) is not None:
-        with suppress(msgspec.DecodeError):
-            _refuse_newer(engine, *current)
+    check_engine(engine)
     for template in documents.templates:
         for finding in errors(template):
             raise InputRefused(
@@ -238,6 +236,13 @@ def in_force(engine: Engine) -> InForce:
     except (msgspec.DecodeError, TypeError) as error:
         raise StoreCorrupt("store.unreadable_rulebook", number=number, reason=str(error)) from error
     return InForce(number, Rules(rulebook), all_templates(engine))
+
+
+def check_engine(engine: Engine) -> None:
+    """Raises StoreUnusable where what is in force names an engine that this program has not got."""
+    if (current := current_rulebook(engine)) is not None:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            _refuse_newer(engine, *current)
 
 
 def _refuse_newer(engine: Engine, number: int, body: bytes) -> None:

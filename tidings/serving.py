@@ -17,6 +17,7 @@ from stores.calls import Calls
 from stores.due import due_partitions, rulebook_in_force
 from stores.wall_clock import note_served
 from tidings import sending
+from tidings.authoring import check_engine
 from tidings.bootstrap import Tidings
 from tidings.calling import Courier
 from tidings.guarding import watch
@@ -40,8 +41,9 @@ def begin(tidings: Tidings, ways: Ways, now: datetime) -> None:
     """Give the store to the clock on the wall, which shows ``now`` (aware UTC).
 
     Raises InputRefused where the store's own clock is ahead: whatever comes would be decided on as of then,
-    as told too late.
+    as told too late. Raises StoreUnusable where a newer program has put in force what this one cannot decide.
     """
+    check_engine(tidings.engine)
     clock = tidings.audience.clock()
     if clock > now + _AHEAD:
         store = tidings.settings.shown_store
@@ -70,6 +72,9 @@ class Serving:
                     try:
                         busy = self.step(runner)
                     except StoreUnusable as error:
+                        if error.code == "store.newer_engine":
+                            # It would be tried again for ever: another program must serve this store now.
+                            raise
                         log.warning("the store cannot be used: %s", error)
                         stop.wait(_REST_SECONDS)
                         continue

@@ -8,7 +8,7 @@ from tidings.authoring import decode_rulebook
 
 
 def name_engine(bank: Bank, version: int) -> None:
-    """Let the newest rulebook name this version of the engine, as if a program of its time had published it."""
+    """Let the newest rulebook name this version, as if a program of its time had published it."""
     number, body = bank.sql("SELECT number, body FROM rulebooks ORDER BY number DESC LIMIT 1")[0]
     named = replace(decode_rulebook(body), engine=version)
     bank.sql(

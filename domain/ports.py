@@ -83,13 +83,13 @@ class Numbers(Struct, frozen=True):
     """A partition's own counts beside what lies in it, as of one instant.
 
     ``missing`` are the stretches of sequence numbers, first and last, that are not there up to ``last_seq``.
-    ``facts`` are those recorded, ``facts_taken`` how many were, as it counts itself; None where it does not.
+    ``facts`` are those recorded, ``facts_taken`` how many there must be, by each of the partition's counts.
     """
 
     last_seq: int
     missing: list[tuple[int, int]]
     facts: int
-    facts_taken: int | None = None
+    facts_taken: tuple[int, ...] = ()
 
 
 def numbered(seqs: Iterable[int], last_seq: int) -> list[tuple[int, int]]:

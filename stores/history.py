@@ -23,7 +23,7 @@ from stores.database import customer_partitions, reading
 from stores.dialect import run
 from stores.histories import select_histories
 from stores.library import published
-from stores.schema import fact_keys, heads, outbox, partitions, rulebooks, snapshots, streams, timers
+from stores.schema import fact_keys, heads, inbox, outbox, partitions, rulebooks, snapshots, streams, timers
 from stores.vault import Key, open_state, vault_of
 
 _CHUNK = 20_000
@@ -84,17 +84,19 @@ class StoredHistory:
 
     def numbers(self, partition: int) -> Numbers:
         """The partition's own counts beside what lies in it, read in one transaction."""
-        count = select(partitions.c.last_seq, partitions.c.facts_taken).where(
+        count = select(partitions.c.last_seq, partitions.c.facts_taken, partitions.c.last_position).where(
             partitions.c.partition == partition
         )
+        waiting = select(func.count()).where(inbox.c.partition == partition)
         with reading(self._engine) as connection:
-            last_seq, taken = map(int, map(str, connection.execute(count).one()))
+            last_seq, taken, told = map(int, map(str, connection.execute(count).one()))
+            waits = int(connection.execute(waiting).scalar_one())
             wanted = {"partition": partition, "upto": last_seq}
             gaps = [(row[0], row[1]) for row in run(connection, _SELECT_GAPS, **wanted)]
             facts, end = run(connection, _COUNT_FACTS, kinds=sorted(EVENTS), **wanted).one()
         if end < last_seq:
             gaps.append((end + 1, last_seq))
-        return Numbers(last_seq, gaps, facts, taken)
+        return Numbers(last_seq, gaps, facts, (taken, told - waits))
 
     def keys_missing(self) -> int:
         """How many identities of facts are missing, by how many facts each partition was told."""
@@ -184,8 +186,8 @@ class StoredHistory:
             return {row[0]: row[1] for row in connection.execute(query).all()}
 
     def erased(self, partition: int) -> set[int]:
-        """Streams whose key was destroyed: none yet."""
-        return set()
+        """Streams whose key was destroyed."""
+        return self._vault.destroyed(partition)
 
     def retained(self, partition: int) -> dict[str, int]:
         """By kind, how far retention went: nowhere yet."""

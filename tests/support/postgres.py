@@ -40,3 +40,15 @@ def _server() -> str:
 
     atexit.register(end)
     return str(server.get_uri())
+
+
+def copied_database(url: str) -> str:
+    """The URL of a copy of one of these databases; whoever is still connected to it is cut off."""
+    name = f"tidings_{os.getpid()}_{next(_numbers)}"
+    original = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(_server(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (original,)
+        )
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {original}".encode())
+    return _server().replace("/postgres?", f"/{name}?")

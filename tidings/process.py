@@ -91,7 +91,7 @@ class Worker(Struct, frozen=True):
         with (
             Journal(self.engine, partition) as journal,
             _loop(runner, self.channels) as loop,
-            _seldom_collecting(),
+            seldom_collecting(),
         ):
             if since is not None:
                 journal.start_clock(since)
@@ -119,7 +119,7 @@ def _loop(given: asyncio.Runner | None, channels: Mapping[ChannelName, Channel])
 
 
 @contextmanager
-def _seldom_collecting() -> Iterator[None]:
+def seldom_collecting() -> Iterator[None]:
     """Let the garbage collector look seldom: rows and states hold no cycles, and there are very many."""
     usual = gc.get_threshold()
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, *usual[1:])

@@ -20,6 +20,7 @@ from tidings.authoring import rules_of, templates_of
 from tidings.bootstrap import Tidings, preparer
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Advance, Terminal, common_options
+from tidings.process import seldom_collecting
 from tidings.workers import together
 
 _SHOWN, _FIELDS_SHOWN = 20, 10
@@ -150,14 +151,16 @@ def _share(
         rules, prepare = rules_of(history.rulebooks()), preparer(templates_of(history.documents()))
         # In the order of the store: what is found is told in it.
         pieces = sorted(shares[number], key=lambda piece: (piece.partition, piece.portion.rest))
-        return verify_pieces(history, rules, prepare, pieces, progress=advance), faults
+        with seldom_collecting():
+            return verify_pieces(history, rules, prepare, pieces, progress=advance), faults
 
 
 def verify_history(history: History, advance: Advance, *, wanted: Wanted = ALL) -> Verified:
     """A history, or what is wanted of it, checked by the rulebooks and templates that it holds itself."""
     rules, prepare = rules_of(history.rulebooks()), preparer(templates_of(history.documents()))
     verified = verify_store(history, rules)
-    verified.add(verify_pieces(history, rules, prepare, wanted.pieces(history), progress=advance))
+    with seldom_collecting():
+        verified.add(verify_pieces(history, rules, prepare, wanted.pieces(history), progress=advance))
     return verified
 
 

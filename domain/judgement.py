@@ -267,11 +267,13 @@ def _put_off(
         if not cap.concerns(purpose=request.purpose, channel=channel):
             continue
         ahead = _ahead(customer, message, cap, now)
-        in_doubt = sum(_is_counted(cap, other) for other in doubtful)
-        free = cap.free_from(customer.sends, day, ahead=(local_day(now, customer.zone), ahead + in_doubt))
+        today = local_day(now, customer.zone)
+        looked_at = today > day - timedelta(days=cap.in_days)
+        in_doubt = sum(_is_counted(cap, other) for other in doubtful) if looked_at else 0
+        free = cap.free_from(customer.sends, day, ahead=(today, ahead + in_doubt))
         if free == day:
             continue
-        counted = sum(number for _, number in cap.days_of(customer.sends, day))
+        counted = sum(number for _, number in cap.days_of(customer.sends, day)) + in_doubt
         seen = {"cap": cap.name, "at_most": cap.at_most, "in_days": cap.in_days, "counted": counted}
         if ahead:
             seen["ahead"] = ahead

@@ -13,12 +13,10 @@ class EngineRules(Struct, frozen=True):
 
     ``counts_doubt``: a message of which nobody knows whether it left counts under the caps while it waits
     for its next try. Before, it counted only from that try on, and others could go over the cap meanwhile.
-    ``language`` is the version of the template language by which words are made.
     """
 
     version: int
     counts_doubt: bool
-    language: int = 1
 
 
 _VERSIONS = (

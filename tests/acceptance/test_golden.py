@@ -21,6 +21,7 @@ import pytest
 from domain import catalogue as facts
 from domain.catalogue import Envelope, Fact
 from journeys.engine_versions import ENGINES
+from stores.vault import open_state, vault_of
 from support import in_doubt
 from support.all_programmes import all_programmes
 from support.bank import Bank
@@ -139,8 +140,10 @@ def state(name: str, folder: Path) -> dict[str, object]:
     bank = Bank(folder, partitions=1, documents=DOCUMENTS[name])
     bank.take(LIVES[name]())
     bank.run(UNTIL, room=Room(10, events_between_snapshots=1))
-    ((form, stored),) = bank.sql("SELECT form, state FROM snapshots")
-    return {"form": form, "state": sha256(stored).hexdigest()}
+    ((form, stream, version, stored),) = bank.sql("SELECT form, stream, version, state FROM snapshots")
+    key = vault_of(bank.tidings.engine).keys(1, [stream])[stream]
+    assert key is not None
+    return {"form": form, "state": sha256(open_state(key, stored, version=version)).hexdigest()}
 
 
 def _write_missing() -> None:

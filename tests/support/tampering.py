@@ -76,7 +76,8 @@ def copied(bank: Bank, folder: Path) -> Bank:
     """A copy that may be harmed."""
     if bank.settings.store.startswith("sqlite"):
         copy = Bank(folder, partitions=1, name="copy")
-        shutil.copyfile(bank.path, copy.path)
+        for suffix in (".db", ".keys.db", ".master-key"):
+            shutil.copyfile(bank.path.with_suffix(suffix), copy.path.with_suffix(suffix))
         return copy
     return Bank(folder, partitions=1, url=copied_database(bank.settings.store), name="copy")
 

@@ -1,0 +1,201 @@
+"""The log's tree as it is kept: tiles, stretches and checkpoints, all in partition 0.
+
+Hashing and signing are not done here. What one step of sealing adds is one transaction, and one sealer at a
+time has it, so a step that is cut short leaves nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from domain.errors import StoreCorrupt
+from domain.stretches import Stretch
+from stores import schema
+from stores.database import reading, writing
+from stores.dialect import insert, lock, rows, run, upsert
+
+_SEALING_LOCK = 7_461_202
+_SELECT_TILE = "SELECT hashes FROM tree_tiles WHERE partition = 0 AND level = :level AND number = :number"
+_SELECT_TILES = """
+SELECT number, hashes FROM tree_tiles
+WHERE partition = 0 AND level = :level AND number >= :first AND number < :end ORDER BY number
+"""
+_SELECT_LAST = """
+SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
+WHERE partition = 0 ORDER BY first_leaf DESC LIMIT 1
+"""
+_SELECT_STRETCHES = """
+SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
+WHERE partition = 0 AND first_leaf >= :first ORDER BY first_leaf
+"""
+_SELECT_STRETCH_OF_LEAF = """
+SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
+WHERE partition = 0 AND first_leaf <= :leaf ORDER BY first_leaf DESC LIMIT 1
+"""
+_SELECT_STRETCH_OF_EVENT = """
+SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
+WHERE partition = 0 AND of_partition = :of AND first_seq <= :seq ORDER BY first_leaf DESC LIMIT 1
+"""
+_SELECT_SEALED = """
+SELECT of_partition, max(last_seq) FROM tree_stretches WHERE partition = 0 GROUP BY of_partition
+"""
+_SELECT_RECORDED = "SELECT partition, last_seq, removed_seq FROM partitions ORDER BY partition"
+_SELECT_HASHES = """
+SELECT seq, hash FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto ORDER BY seq
+"""
+_SELECT_CHECKPOINTS = "SELECT size, made_at, note FROM checkpoints WHERE partition = 0 ORDER BY size, made_at"
+_SELECT_LAST_CHECKPOINT = """
+SELECT size, made_at, note FROM checkpoints WHERE partition = 0 ORDER BY size DESC, made_at DESC LIMIT 1
+"""
+
+
+class StoredCheckpoint(Struct, frozen=True):
+    """A signed head of the tree; ``made_at`` is in microseconds since 1970."""
+
+    size: int
+    made_at: int
+    note: str
+
+
+class Recorded(Struct, frozen=True):
+    """How far a partition's events go, and up to where they were removed into an archive."""
+
+    last_seq: int
+    removed_seq: int
+
+
+class StoredTree:
+    """Reads the tree; ``sealing`` alone changes it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def size(self) -> int:
+        """How many leaves there are."""
+        with reading(self._engine) as connection:
+            return _size(connection)
+
+    def tile(self, level: int, number: int) -> bytes:
+        """A tile's hashes as far as it goes; none for a tile that there is not."""
+        with reading(self._engine) as connection:
+            return _tile(connection, level, number)
+
+    def tiles(self, level: int, *, first: int, end: int) -> dict[int, bytes]:
+        """The hashes of a level's tiles from ``first`` to before ``end``, by number."""
+        with reading(self._engine) as connection:
+            return dict(rows(connection, _SELECT_TILES, level=level, first=first, end=end))
+
+    def stretches(self, *, first: int = 0) -> list[Stretch]:
+        """The stretches that begin at leaf ``first`` or later, in the order of leaves."""
+        with reading(self._engine) as connection:
+            return [Stretch(*row) for row in rows(connection, _SELECT_STRETCHES, first=first)]
+
+    def stretch_of_leaf(self, leaf: int) -> Stretch | None:
+        """The stretch that the leaf lies in; None behind the last."""
+        with reading(self._engine) as connection:
+            found = rows(connection, _SELECT_STRETCH_OF_LEAF, leaf=leaf)
+        return next((s for s in (Stretch(*row) for row in found) if leaf < s.end_leaf), None)
+
+    def leaf_of(self, partition: int, seq: int) -> int | None:
+        """The leaf that an event is; None as long as it is not sealed."""
+        with reading(self._engine) as connection:
+            found = rows(connection, _SELECT_STRETCH_OF_EVENT, of=partition, seq=seq)
+        for stretch in (Stretch(*row) for row in found):
+            if seq <= stretch.last_seq:
+                return stretch.first_leaf + seq - stretch.first_seq
+        return None
+
+    def unsealed(self) -> int:
+        """How many events were recorded since the tree was last added to."""
+        with reading(self._engine) as connection:
+            sealed = dict(rows(connection, _SELECT_SEALED))
+            found = rows(connection, _SELECT_RECORDED)
+        return sum(max(0, last - sealed.get(partition, 0)) for partition, last, _ in found)
+
+    def hashes(self, partition: int, *, after: int, upto: int) -> list[tuple[int, bytes]]:
+        """Sequence numbers and chain hashes of a partition's events behind ``after`` up to ``upto``."""
+        with reading(self._engine) as connection:
+            return rows(connection, _SELECT_HASHES, partition=partition, after=after, upto=upto)
+
+    def checkpoints(self) -> list[StoredCheckpoint]:
+        """All that were signed, the smallest tree first."""
+        with reading(self._engine) as connection:
+            return [StoredCheckpoint(*row) for row in rows(connection, _SELECT_CHECKPOINTS)]
+
+    def last_checkpoint(self) -> StoredCheckpoint | None:
+        """The one over the largest tree; None before the first."""
+        with reading(self._engine) as connection:
+            return _last_checkpoint(connection)
+
+    @contextmanager
+    def sealing(self) -> Iterator["Step"]:
+        """One step of sealing: it waits for other sealers, and commits when the block ends."""
+        with writing(self._engine) as connection:
+            lock(connection, _SEALING_LOCK)
+            yield Step(connection)
+
+
+class Step:
+    """What one step of sealing reads and writes, in one transaction that no other sealer has."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.size = _size(connection)
+
+    def recorded(self) -> dict[int, Recorded]:
+        """How far each partition goes, in the order of partitions."""
+        found = rows(self._connection, _SELECT_RECORDED)
+        return {partition: Recorded(last, removed) for partition, last, removed in found}
+
+    def sealed(self) -> dict[int, int]:
+        """The last sealed event of each partition that has any."""
+        return dict(rows(self._connection, _SELECT_SEALED))
+
+    def hashes(self, partition: int, *, after: int, upto: int) -> list[bytes]:
+        """The chain hashes of events behind ``after`` up to ``upto``.
+
+        Raises StoreCorrupt where one is missing.
+        """
+        found = rows(self._connection, _SELECT_HASHES, partition=partition, after=after, upto=upto)
+        if len(found) != upto - after:
+            there = {seq for seq, _ in found}
+            missing = next(seq for seq in range(after + 1, upto + 1) if seq not in there)
+            raise StoreCorrupt("tree.event_gone", partition=partition, seq=missing)
+        return [hash_ for _, hash_ in found]
+
+    def tile(self, level: int, number: int) -> bytes:
+        """A tile's hashes as far as it goes."""
+        return _tile(self._connection, level, number)
+
+    def add(self, stretches: Sequence[Stretch], tiles: Mapping[tuple[int, int], bytes]) -> None:
+        """Add the stretches, and the tiles or what they have become."""
+        told = [(0, s.first_leaf, s.partition, s.first_seq, s.last_seq) for s in stretches]
+        insert(self._connection, schema.tree_stretches, told)
+        upsert(self._connection, schema.tree_tiles, [(0, *key, hashes) for key, hashes in tiles.items()])
+        self.size = stretches[-1].end_leaf if stretches else self.size
+
+    def last_checkpoint(self) -> StoredCheckpoint | None:
+        """The one over the largest tree; None before the first."""
+        return _last_checkpoint(self._connection)
+
+    def add_checkpoint(self, checkpoint: StoredCheckpoint) -> None:
+        """Keep a signed head."""
+        row = (0, checkpoint.size, checkpoint.made_at, checkpoint.note)
+        upsert(self._connection, schema.checkpoints, [row])
+
+
+def _size(connection: Connection) -> int:
+    found = run(connection, _SELECT_LAST).one_or_none()
+    return 0 if found is None else Stretch(*found).end_leaf
+
+
+def _tile(connection: Connection, level: int, number: int) -> bytes:
+    found = rows(connection, _SELECT_TILE, level=level, number=number)
+    return bytes(found[0][0]) if found else b""
+
+
+def _last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
+    found = run(connection, _SELECT_LAST_CHECKPOINT).one_or_none()
+    return None if found is None else StoredCheckpoint(*found)

@@ -17,6 +17,7 @@ from stores.database import reading, writing
 from stores.dialect import insert, lock, rows, run, upsert
 
 _SEALING_LOCK = 7_461_202
+_BEYOND = 2**62
 _SELECT_TILE = "SELECT hashes FROM tree_tiles WHERE partition = 0 AND level = :level AND number = :number"
 _SELECT_TILES = """
 SELECT number, hashes FROM tree_tiles
@@ -28,7 +29,7 @@ WHERE partition = 0 ORDER BY first_leaf DESC LIMIT 1
 """
 _SELECT_STRETCHES = """
 SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
-WHERE partition = 0 AND first_leaf >= :first ORDER BY first_leaf
+WHERE partition = 0 AND first_leaf >= :first AND first_leaf < :end ORDER BY first_leaf
 """
 _SELECT_STRETCH_OF_LEAF = """
 SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
@@ -87,10 +88,10 @@ class StoredTree:
         with reading(self._engine) as connection:
             return dict(rows(connection, _SELECT_TILES, level=level, first=first, end=end))
 
-    def stretches(self, *, first: int = 0) -> list[Stretch]:
-        """The stretches that begin at leaf ``first`` or later, in the order of leaves."""
+    def stretches(self, *, first: int = 0, end: int = _BEYOND) -> list[Stretch]:
+        """The stretches that begin at leaf ``first`` or later and before ``end``, in the order of leaves."""
         with reading(self._engine) as connection:
-            return [Stretch(*row) for row in rows(connection, _SELECT_STRETCHES, first=first)]
+            return [Stretch(*row) for row in rows(connection, _SELECT_STRETCHES, first=first, end=end)]
 
     def stretch_of_leaf(self, leaf: int) -> Stretch | None:
         """The stretch that the leaf lies in; None behind the last."""

@@ -17,7 +17,9 @@ def served(tidings: Tidings, ways: Ways) -> FastAPI:
         providers=ways.providers,
         links=ways.links,
         contacts=Contacts(tidings.engine),
-        settings=ServiceSettings(brand=ways.file.brand, api_keys=tuple(ways.api_keys)),
+        settings=ServiceSettings(
+            brand=ways.file.brand, api_keys=tuple(ways.api_keys), serves_log=ways.file.audit.serve
+        ),
         mailbox=StoredMailbox(tidings.engine),
         answers=ways.webhooks,
         calls=Calls(tidings.engine),

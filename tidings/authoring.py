@@ -47,9 +47,12 @@ from tidings.authored import (
     WithdrawalDocument,
 )
 from tidings.documents import Documents, mark_of
+from tidings.signer_record import SignerRecord
 
 _ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorder_factory", "CREATE_TABLE": "f"}
 Templates = dict[tuple[str, int], Template]
+# Events of these lie among those of documents: the library must know them to read past them.
+OTHERS = (SignerRecord,)
 
 
 class Authoring(Application[UUID]):

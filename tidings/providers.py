@@ -35,6 +35,7 @@ from tidings.bootstrap import Tidings, bootstrap
 from tidings.guarding import Guarding
 from tidings.links import LinkKeys, Links
 from tidings.personalising import Personal
+from tidings.publication import AuditSettings, is_safe_url
 from tidings.settings import Settings
 from tidings.unfit import unfit
 
@@ -87,6 +88,7 @@ class ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     providers: dict[str, Kinds] = {}
     webhooks: dict[str, EndpointSettings] = {}
     guard: Guarding = Guarding()
+    audit: AuditSettings = AuditSettings()
 
 
 class Ways(Struct, frozen=True):
@@ -210,11 +212,22 @@ def _problems(file: ChannelsFile) -> Iterator[str]:
         told = getattr(settings, "callback_url", None)
         if told is not None and "/callbacks/" in told and told.rpartition("/callbacks/")[2] != name:
             yield f"providers.{name}.callback_url must end in /callbacks/{name}, where it is heard"
+    yield from _audit_problems(file)
     real = _real(file)
     if real and not file.public_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         yield "public_url must be an https address: links to unsubscribe lead there"
     if real and not file.link_keys:
         yield "link_keys is empty: links in messages must be signed"
+
+
+def _audit_problems(file: ChannelsFile) -> Iterator[str]:
+    audit = file.audit
+    if audit.url and not is_safe_url(audit.url):
+        yield "audit.url must be an https address"
+    if bool(audit.mail_to) != bool(audit.mail_by):
+        yield "audit.mail_to and audit.mail_by go together"
+    if audit.mail_by and "email" not in _CHANNELS.get(type(file.providers.get(audit.mail_by)), ()):  # type: ignore[arg-type]
+        yield f"audit.mail_by: no provider of e-mail {audit.mail_by!r}"
 
 
 def _real(file: ChannelsFile) -> list[str]:

@@ -7,7 +7,9 @@ evening was missed. It can be killed at any moment: the next one goes on where t
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from traceback import extract_tb
 
@@ -15,6 +17,7 @@ from domain.errors import InputRefused, LeaseLost, StoreUnusable
 from scheduler.sweeps import Sweep, Sweeps
 from stores.calls import Calls
 from stores.due import due_partitions, rulebook_in_force
+from stores.tree import StoredTree
 from stores.wall_clock import note_served
 from tidings import sending
 from tidings.authoring import check_engine
@@ -23,6 +26,9 @@ from tidings.calling import Courier
 from tidings.guarding import watch
 from tidings.process import Tally, Worker
 from tidings.providers import Ways
+from tidings.publication import publish
+from tidings.sealing import Sealer
+from tidings.signers import assured_keys
 
 log = logging.getLogger("tidings.worker")
 # How soon an idle worker looks again, and how long it rests when its store cannot be used.
@@ -159,13 +165,23 @@ class Working:
 def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:
     """What recurs while a process serves: calls that are due, the ledger, and the guard of journeys."""
     courier = Courier(Calls(tidings.engine), tidings.inbox, ways.webhooks, clock=clock)
-    return Sweeps(
-        [
-            Sweep("calls", _CALLS_EVERY, courier.deliver),
-            Sweep("ledger", _LEDGER_EVERY, tidings.ledger.catch_up),
-            Sweep("guard", _GUARD_EVERY, lambda: _guard(tidings, ways, clock())),
-        ]
-    )
+    sweeps = [
+        Sweep("calls", _CALLS_EVERY, courier.deliver),
+        Sweep("ledger", _LEDGER_EVERY, tidings.ledger.catch_up),
+        Sweep("guard", _GUARD_EVERY, lambda: _guard(tidings, ways, clock())),
+    ]
+    if ways.file.audit.every:
+        sweeps.append(Sweep("seal", ways.file.audit.every, partial(seal_and_publish, tidings, ways, clock)))
+    return Sweeps(sweeps)
+
+
+def seal_and_publish(tidings: Tidings, ways: Ways, clock: Callable[[], datetime]) -> None:
+    """Seal and sign the log's tree, and give it to whom the settings name where it is new."""
+    wanted = ways.file.audit
+    settings = replace(tidings.settings, origin=wanted.origin or tidings.settings.origin)
+    keys = assured_keys(settings, tidings.engine, clock=clock)
+    if Sealer(tidings.engine, keys, clock=clock).seal().new:
+        publish(StoredTree(tidings.engine), wanted, ways.providers, at=clock())
 
 
 def _guard(tidings: Tidings, ways: Ways, now: datetime) -> None:

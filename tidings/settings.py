@@ -1,7 +1,7 @@
 """What an installation can set, read once from the command line and the environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import InputRefused
@@ -19,7 +19,8 @@ class Settings:
 
     ``customers_in_memory`` is the most that one worker keeps; each takes some 3 KiB. No further
     facts are taken in once ``waiting_limit`` wait to be decided on. ``channels`` is the settings file of
-    providers, for the commands that really send.
+    providers, for the commands that really send. ``signer`` holds the keys that sign checkpoints, "" where
+    they lie in ``signer_file`` (None for the default place); ``origin`` is what a new log is called.
     """
 
     store: str = DEFAULT_STORE
@@ -28,6 +29,9 @@ class Settings:
     customers_in_memory: int = DEFAULT_CUSTOMERS_IN_MEMORY
     waiting_limit: int = DEFAULT_WAITING_LIMIT
     channels: Path | None = None
+    signer: str = field(default="", repr=False)
+    signer_file: Path | None = None
+    origin: str = ""
 
     @property
     def shown_store(self) -> str:
@@ -40,8 +44,9 @@ class Settings:
     ) -> "Settings":
         """Given values first, then TIDINGS_STORE, TIDINGS_OUTBOX and TIDINGS_LANG, then the defaults.
 
-        TIDINGS_CUSTOMERS_IN_MEMORY, TIDINGS_WAITING_LIMIT and TIDINGS_CHANNELS are read from the environment
-        alone. Raises InputRefused where one of the former is no whole number from 1 on.
+        TIDINGS_CUSTOMERS_IN_MEMORY, TIDINGS_WAITING_LIMIT, TIDINGS_CHANNELS, TIDINGS_SIGNER,
+        TIDINGS_SIGNER_FILE and TIDINGS_ORIGIN are read from the environment alone. Raises InputRefused where
+        one of the first two is no whole number from 1 on.
         """
         return cls(
             store=store or environment.get("TIDINGS_STORE") or DEFAULT_STORE,
@@ -51,8 +56,15 @@ class Settings:
                 environment, "TIDINGS_CUSTOMERS_IN_MEMORY", default=DEFAULT_CUSTOMERS_IN_MEMORY
             ),
             waiting_limit=_count(environment, "TIDINGS_WAITING_LIMIT", default=DEFAULT_WAITING_LIMIT),
-            channels=Path(found) if (found := environment.get("TIDINGS_CHANNELS")) else None,
+            channels=_path(environment, "TIDINGS_CHANNELS"),
+            signer=environment.get("TIDINGS_SIGNER", ""),
+            signer_file=_path(environment, "TIDINGS_SIGNER_FILE"),
+            origin=environment.get("TIDINGS_ORIGIN", ""),
         )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    return Path(given) if (given := environment.get(name)) else None
 
 
 def _count(environment: Mapping[str, str], name: str, *, default: int) -> int:

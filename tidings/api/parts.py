@@ -22,11 +22,13 @@ class ServiceSettings:
     any, no program gets in.
 
     ``documented`` shows OpenAPI and its page at ``/docs``, which loads scripts from another host.
+    ``serves_log`` gives the log's tree, which names nobody, to whoever asks.
     """
 
     brand: str = ""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     documented: bool = False
+    serves_log: bool = False
 
 
 @runtime_checkable

@@ -11,7 +11,18 @@ from starlette.exceptions import HTTPException
 
 from channels.provider import Provider
 from domain.errors import TidingsError
-from tidings.api import app_inbox, callbacks, facts, health, preferences, tracked, unsubscribe, view, webhooks
+from tidings.api import (
+    app_inbox,
+    callbacks,
+    facts,
+    health,
+    log_tiles,
+    preferences,
+    tracked,
+    unsubscribe,
+    view,
+    webhooks,
+)
 from tidings.api.guard import Guard, Problem, problem_of, problem_response
 from tidings.api.pages import is_page, problem_page
 from tidings.api.parts import Answers, Calls, Mailbox, Parts, ServiceSettings
@@ -25,7 +36,18 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net;"
     " img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-_RESOURCES = (callbacks, unsubscribe, preferences, tracked, view, app_inbox, webhooks, facts, health)
+_RESOURCES = (
+    callbacks,
+    unsubscribe,
+    preferences,
+    tracked,
+    view,
+    app_inbox,
+    webhooks,
+    facts,
+    health,
+    log_tiles,
+)
 
 
 def application(

@@ -2,7 +2,7 @@
 
 import click
 
-from tidings.cli import verifying
+from tidings.cli import proving, verifying
 
 
 @click.group("audit")
@@ -11,3 +11,4 @@ def command() -> None:
 
 
 command.add_command(verifying.command)
+proving.add_to(command)

@@ -11,6 +11,7 @@ from msgspec import Struct, to_builtins
 
 from audit.findings import Finding, Verified
 from audit.pieces import Piece, Sample, of_customer, sampled, shared, whole
+from audit.sealed import SealedCheck
 from audit.verify import verify_pieces, verify_store
 from domain.errors import NotFound
 from domain.ports import History
@@ -19,8 +20,10 @@ from stores.archive.manifest import load
 from tidings.authoring import rules_of, templates_of
 from tidings.bootstrap import Tidings, preparer
 from tidings.cli.reading import Source, archive_option, opened
+from tidings.cli.sealed import check_source, elsewhere_options, sealed_counts, show_sealed
 from tidings.cli.terminal import Advance, Terminal, common_options
 from tidings.process import seldom_collecting
+from tidings.proving import Elsewhere
 from tidings.workers import together
 
 _SHOWN, _FIELDS_SHOWN = 20, 10
@@ -77,6 +80,7 @@ class _Part(click.ParamType[Sample]):
     type=click.IntRange(1, 64),
     help="Processes that share the work (default: one a core, up to one a partition, where it is worth it).",
 )
+@elsewhere_options
 @archive_option
 @common_options
 @click.pass_context
@@ -89,6 +93,7 @@ def command(
     partition: int | None,
     workers: int | None,
     archive: Path | None,
+    elsewhere: Elsewhere,
 ) -> None:
     """Re-number, re-hash and re-decide the whole history, or a part; exit 1 if anything differs."""
     if customer is not None and (sample is not None or partition is not None):
@@ -104,10 +109,19 @@ def command(
         total = _events(history, wanted)
     with terminal.progress("audit.progress", total) as advance:
         verified = verify_source(source, advance, workers=processes, wanted=wanted)
+    if wanted == ALL or elsewhere.any:
+        with terminal.progress("tree.progress", total) as advance:
+            sealed = check_source(source, elsewhere, advance)
+        verified.add(Verified(chain_breaks=len(sealed.findings), findings=sealed.findings))
+    else:
+        # Of a part it would take as long as of all.
+        sealed = SealedCheck()
     told = to_builtins(verified) | {"ok": verified.ok, "sample": _told(sample)}
+    told["sealed"] = sealed_counts(sealed)
     order = ("customers", "events", "replayed", "differences", "chain_breaks", "ok")
     terminal.json({name: told[name] for name in [*order, *(name for name in told if name not in order)]})
     show(terminal, verified, wanted=wanted)
+    show_sealed(terminal, sealed)
     if archive is not None:
         terminal.tell("archive.digest", digest=load(archive).digest)
     if not verified.ok:

@@ -62,6 +62,12 @@ def check_source(source: Source, elsewhere: Elsewhere, advance: Advance) -> Seal
             engine.dispose()
 
 
+def sealed_counts(check: SealedCheck) -> dict[str, int]:
+    """How many entries and checkpoints were compared, and how many entries could not be."""
+    counts = {"entries": check.leaves, "checkpoints": check.checkpoints}
+    return counts | {"removed": check.removed, "unsealed": check.unsealed}
+
+
 def show_sealed(terminal: Terminal, check: SealedCheck) -> None:
     """How much was compared, where anything was."""
     if check.leaves:

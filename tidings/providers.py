@@ -106,6 +106,12 @@ class Ways(Struct, frozen=True):
         """Whether anything leaves this machine by them, or is shown to a customer."""
         return bool(_real(self.file))
 
+    def mailer(self) -> Provider | None:
+        """A provider of e-mail for checkpoints, of its own: those of messages belong to the worker's loop."""
+        name = self.file.audit.mail_by
+        settings = self.file.providers.get(name)
+        return Smtp(name, settings) if isinstance(settings, SmtpSettings) else self.providers.get(name)
+
 
 def read_channels(path: Path) -> ChannelsFile:
     """The settings in this file. Raises InputRefused with what is wrong and where."""

@@ -123,7 +123,8 @@ def kept_checkpoint(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
         raise InputRefused("prove.unreadable", path=path, reason=error.strerror) from error
     except UnicodeDecodeError as error:
         raise InputRefused("prove.unreadable", path=path, reason=error.reason) from error
-    return open_checkpoint(text, origin=None, keys=keys)
+    # A mail's lines end otherwise, and editors add lines; whether the rest was signed is seen.
+    return open_checkpoint(text.replace("\r\n", "\n").rstrip() + "\n", origin=None, keys=keys)
 
 
 def _size_of(tree: Tree, size: int, given: str) -> int:

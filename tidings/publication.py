@@ -1,7 +1,7 @@
 """Gives the log's tree to those who need not trust us: to a folder, an HTTP endpoint, a witness by e-mail."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -82,15 +82,15 @@ def publish_to_folder(tree: StoredTree, folder: Path, *, progress: Callable[[int
 def publish(
     tree: StoredTree,
     wanted: AuditSettings,
-    providers: Mapping[str, Provider],
+    mailer: Provider | None,
     *,
     at: datetime,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
     """Give the last checkpoint, and to a folder all that it covers, to whom ``wanted`` says.
 
-    Returns the places. ``at`` is now, aware UTC. Raises InputRefused, after which others may have it already:
-    giving it again does no harm.
+    Returns the places. ``mailer`` is used up; ``at`` is now, aware UTC. Raises InputRefused, after which
+    others may have it already: giving it again does no harm.
     """
     last = tree.last_checkpoint()
     if last is None:
@@ -103,10 +103,10 @@ def publish(
         post_checkpoint(checkpoint, wanted.url)
         done.append(wanted.url)
     if wanted.mail_to:
-        if wanted.mail_by not in providers:
+        if mailer is None:
             raise InputRefused("published.no_mail", provider=wanted.mail_by)
         subject = f"{checkpoint.origin} {checkpoint.size}"
-        mail_checkpoint(checkpoint, wanted.mail_to, by=providers[wanted.mail_by], subject=subject, at=at)
+        mail_checkpoint(checkpoint, wanted.mail_to, by=mailer, subject=subject, at=at)
         done.append(wanted.mail_to)
     return done
 

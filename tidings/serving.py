@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from threading import Event, Thread
 from traceback import extract_tb
 
@@ -171,17 +170,29 @@ def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) ->
         Sweep("guard", _GUARD_EVERY, lambda: _guard(tidings, ways, clock())),
     ]
     if ways.file.audit.every:
-        sweeps.append(Sweep("seal", ways.file.audit.every, partial(seal_and_publish, tidings, ways, clock)))
+        sweeps.append(Sweep("seal", ways.file.audit.every, Publishing(tidings, ways, clock=clock).seal))
     return Sweeps(sweeps)
 
 
-def seal_and_publish(tidings: Tidings, ways: Ways, clock: Callable[[], datetime]) -> None:
-    """Seal and sign the log's tree, and give it to whom the settings name where it is new."""
-    wanted = ways.file.audit
-    settings = replace(tidings.settings, origin=wanted.origin or tidings.settings.origin)
-    keys = assured_keys(settings, tidings.engine, clock=clock)
-    if Sealer(tidings.engine, keys, clock=clock).seal().new:
-        publish(StoredTree(tidings.engine), wanted, ways.providers, at=clock())
+class Publishing:
+    """Seals and signs the log's tree, and gives it to whom the settings name; what failed, the next time."""
+
+    def __init__(self, tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> None:
+        self._tidings = tidings
+        self._ways = ways
+        self._clock = clock
+        self._given = ""
+
+    def seal(self) -> None:
+        """One turn. Nothing new is nothing to give, but for the first turn of a process."""
+        wanted, tidings = self._ways.file.audit, self._tidings
+        settings = replace(tidings.settings, origin=wanted.origin or tidings.settings.origin)
+        # Read each time: a key that was made meanwhile signs at once.
+        keys = assured_keys(settings, tidings.engine, clock=self._clock)
+        note = Sealer(tidings.engine, keys, clock=self._clock).seal().checkpoint.note
+        if note != self._given:
+            publish(StoredTree(tidings.engine), wanted, self._ways.mailer(), at=self._clock())
+            self._given = note
 
 
 def _guard(tidings: Tidings, ways: Ways, now: datetime) -> None:

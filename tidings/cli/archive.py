@@ -8,8 +8,10 @@ from msgspec import to_builtins
 
 from stores.archive.retention import remove_archived, restore_removed
 from stores.archive.writing import write_archive
-from tidings.bootstrap import Tidings, bootstrap
+from tidings.bootstrap import Tidings, bootstrap, wall_clock
 from tidings.cli.terminal import Instant, Terminal, common_options
+from tidings.sealing import Sealer
+from tidings.signers import assured_keys
 
 
 @click.command("archive")
@@ -39,6 +41,9 @@ def command(terminal: Terminal, folder: Path, before: datetime | None, remove: b
 
 
 def _remove(terminal: Terminal, tidings: Tidings, folder: Path, before: datetime) -> int:
+    # What goes unsealed could never be sealed.
+    keys = assured_keys(terminal.settings, tidings.engine, clock=wall_clock)
+    Sealer(tidings.engine, keys, clock=wall_clock).seal()
     # The ledger reads events in the store only: it must have taken in what goes.
     tidings.ledger.catch_up()
     with terminal.progress("archive.removing", None) as advance:

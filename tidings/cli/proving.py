@@ -100,7 +100,7 @@ def publish_command(
         sealed = Sealer(tidings.engine, keys, clock=wall_clock).seal()
         tree = StoredTree(tidings.engine)
         with terminal.progress("publish.progress", sealed.checkpoint.size) as advance:
-            places = publish(tree, wanted, ways.providers, at=wall_clock(), progress=advance)
+            places = publish(tree, wanted, ways.mailer(), at=wall_clock(), progress=advance)
     finally:
         tidings.engine.dispose()
     terminal.json({**_told(sealed.checkpoint), "published": places})

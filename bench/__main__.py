@@ -16,7 +16,18 @@ from bench.place import Unavailable
 from bench.results import show, write
 from bench.server import OWN, server, settings_of
 
-_BENCHMARKS = ("pipeline", "timers", "growth", "verify", "million", "scaling", "latency", "mail", "texts")
+_BENCHMARKS = (
+    "pipeline",
+    "timers",
+    "growth",
+    "verify",
+    "sealing",
+    "million",
+    "scaling",
+    "latency",
+    "mail",
+    "texts",
+)
 # Of the others one kind of store says enough.
 _ON_BOTH = ("pipeline", "timers", "growth", "scaling", "latency")
 _ROOT = Path(__file__).parent.parent

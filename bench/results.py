@@ -38,6 +38,7 @@ _SHOWN = {
     ),
     "texts": ("messages_per_cpu_s", "bare_messages_per_cpu_s", "share_of_bare"),
     "verify": ("events_per_s", "times_run", "times_run_cpu"),
+    "sealing": ("events_per_s", "share_of_ingest", "share_of_ingest_cpu", "inclusion_ms", "consistency_ms"),
     "growth": (
         "cost_ratio",
         "cost_ratio_wall",

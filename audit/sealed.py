@@ -125,7 +125,9 @@ class _Partition:
             if self._check.leaves % TILE_WIDTH == 0:
                 progress(self._check.leaves)
             expected = self._tiles.leaf(leaf)
-            if expected is None or leaf_hash(event.hash) == expected or event.stream in self._differing:
+            # Whoever rewrites an event may put anything in its place.
+            found = leaf_hash(event.hash) if isinstance(event.hash, bytes) else b""
+            if expected is None or found == expected or event.stream in self._differing:
                 continue
             # All that follows of this customer differs too: a hash speaks for those before it.
             self._differing.add(event.stream)

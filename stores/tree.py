@@ -18,6 +18,7 @@ from stores.dialect import insert, lock, rows, run, upsert
 
 _SEALING_LOCK = 7_461_202
 _BEYOND = 2**62
+_HASH_BYTES = 32
 _SELECT_TILE = "SELECT hashes FROM tree_tiles WHERE partition = 0 AND level = :level AND number = :number"
 _SELECT_TILES = """
 SELECT number, hashes FROM tree_tiles
@@ -46,6 +47,9 @@ _SELECT_RECORDED = "SELECT partition, last_seq, removed_seq FROM partitions ORDE
 _SELECT_HASHES = """
 SELECT seq, hash FROM events WHERE partition = :partition AND seq > :after AND seq <= :upto ORDER BY seq
 """
+_SELECT_INTRODUCED = (
+    "SELECT body FROM events WHERE partition = 0 AND kind = 'signer.introduced/1' ORDER BY seq"
+)
 _SELECT_CHECKPOINTS = "SELECT size, made_at, note FROM checkpoints WHERE partition = 0 ORDER BY size, made_at"
 _SELECT_LAST_CHECKPOINT = """
 SELECT size, made_at, note FROM checkpoints WHERE partition = 0 ORDER BY size DESC, made_at DESC LIMIT 1
@@ -86,24 +90,27 @@ class StoredTree:
     def tiles(self, level: int, *, first: int, end: int) -> dict[int, bytes]:
         """The hashes of a level's tiles from ``first`` to before ``end``, by number."""
         with reading(self._engine) as connection:
-            return dict(rows(connection, _SELECT_TILES, level=level, first=first, end=end))
+            found = rows(connection, _SELECT_TILES, level=level, first=first, end=end)
+        # What is no bytes is no tile, whatever somebody has put there.
+        return {number: hashes for number, hashes in found if isinstance(hashes, bytes)}
 
     def stretches(self, *, first: int = 0, end: int = _BEYOND) -> list[Stretch]:
         """The stretches that begin at leaf ``first`` or later and before ``end``, in the order of leaves."""
         with reading(self._engine) as connection:
-            return [Stretch(*row) for row in rows(connection, _SELECT_STRETCHES, first=first, end=end)]
+            found = rows(connection, _SELECT_STRETCHES, first=first, end=end)
+        return [_stretch(row) for row in found]
 
     def stretch_of_leaf(self, leaf: int) -> Stretch | None:
         """The stretch that the leaf lies in; None behind the last."""
         with reading(self._engine) as connection:
             found = rows(connection, _SELECT_STRETCH_OF_LEAF, leaf=leaf)
-        return next((s for s in (Stretch(*row) for row in found) if leaf < s.end_leaf), None)
+        return next((s for s in (_stretch(row) for row in found) if leaf < s.end_leaf), None)
 
     def leaf_of(self, partition: int, seq: int) -> int | None:
         """The leaf that an event is; None as long as it is not sealed."""
         with reading(self._engine) as connection:
             found = rows(connection, _SELECT_STRETCH_OF_EVENT, of=partition, seq=seq)
-        for stretch in (Stretch(*row) for row in found):
+        for stretch in (_stretch(row) for row in found):
             if seq <= stretch.last_seq:
                 return stretch.first_leaf + seq - stretch.first_seq
         return None
@@ -120,10 +127,16 @@ class StoredTree:
         with reading(self._engine) as connection:
             return rows(connection, _SELECT_HASHES, partition=partition, after=after, upto=upto)
 
+    def introduced(self) -> list[bytes]:
+        """The bodies of the events by which keys were put on record, in their order."""
+        with reading(self._engine) as connection:
+            found = rows(connection, _SELECT_INTRODUCED)
+        return [body for (body,) in found if isinstance(body, bytes)]
+
     def checkpoints(self) -> list[StoredCheckpoint]:
         """All that were signed, the smallest tree first."""
         with reading(self._engine) as connection:
-            return [StoredCheckpoint(*row) for row in rows(connection, _SELECT_CHECKPOINTS)]
+            return [_checkpoint(row) for row in rows(connection, _SELECT_CHECKPOINTS)]
 
     def last_checkpoint(self) -> StoredCheckpoint | None:
         """The one over the largest tree; None before the first."""
@@ -164,7 +177,10 @@ class Step:
             there = {seq for seq, _ in found}
             missing = next(seq for seq in range(after + 1, upto + 1) if seq not in there)
             raise StoreCorrupt("tree.event_gone", partition=partition, seq=missing)
-        return [hash_ for _, hash_ in found]
+        hashes = [hash_ for _, hash_ in found]
+        if not all(isinstance(hash_, bytes) and len(hash_) == _HASH_BYTES for hash_ in hashes):
+            raise StoreCorrupt("tree.unreadable", table="events")
+        return hashes
 
     def tile(self, level: int, number: int) -> bytes:
         """A tile's hashes as far as it goes."""
@@ -187,16 +203,33 @@ class Step:
         upsert(self._connection, schema.checkpoints, [row])
 
 
+def _stretch(row: Sequence[object]) -> Stretch:
+    """Raises StoreCorrupt for what somebody else has put there."""
+    first_leaf, partition, first_seq, last_seq = row
+    match first_leaf, partition, first_seq, last_seq:
+        case int(), int(), int(), int():
+            return Stretch(first_leaf, partition, first_seq, last_seq)
+    raise StoreCorrupt("tree.unreadable", table="tree_stretches")
+
+
+def _checkpoint(row: Sequence[object]) -> StoredCheckpoint:
+    size, made_at, note = row
+    match size, made_at, note:
+        case int(), int(), str():
+            return StoredCheckpoint(size, made_at, note)
+    raise StoreCorrupt("tree.unreadable", table="checkpoints")
+
+
 def _size(connection: Connection) -> int:
     found = run(connection, _SELECT_LAST).one_or_none()
-    return 0 if found is None else Stretch(*found).end_leaf
+    return 0 if found is None else _stretch(found).end_leaf
 
 
 def _tile(connection: Connection, level: int, number: int) -> bytes:
     found = rows(connection, _SELECT_TILE, level=level, number=number)
-    return bytes(found[0][0]) if found else b""
+    return found[0][0] if found and isinstance(found[0][0], bytes) else b""
 
 
 def _last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
     found = run(connection, _SELECT_LAST_CHECKPOINT).one_or_none()
-    return None if found is None else StoredCheckpoint(*found)
+    return None if found is None else _checkpoint(found)

@@ -5,8 +5,8 @@ is called (its origin) is the name of its keys.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -14,6 +14,7 @@ from tempfile import mkstemp
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Engine
 
 from audit.notes import SignerKey, VerifierKey, is_key_name, read_signer_key
@@ -108,15 +109,22 @@ def origin_of(keys: Sequence[SignerKey]) -> str:
 def _record(engine: Engine, keys: Sequence[SignerKey], *, at: datetime) -> None:
     """Note which keys sign now, unless that is what was noted last."""
     url = engine.url.render_as_string(hide_password=False)
-    vkeys = [key.verifier.text for key in keys]
     with Application[UUID]({**_ENVIRONMENT, "TIDINGS_STORE": url}) as application:
         try:
-            record: SignerRecord = application.repository.get(SignerRecord.create_id(origin_of(keys)))
-        except AggregateNotFoundError:
-            record = SignerRecord.begin(origin_of(keys), at=at)
-        record.sign_with(vkeys, at=at)
-        if record.pending_events:
-            application.save(record)
+            _note(application, keys, at=at)
+        except IntegrityError:
+            # Another process notes keys too, and was first: what is left to note is seen by looking again.
+            _note(application, keys, at=at)
+
+
+def _note(application: Application[UUID], keys: Sequence[SignerKey], *, at: datetime) -> None:
+    try:
+        record: SignerRecord = application.repository.get(SignerRecord.create_id(origin_of(keys)))
+    except AggregateNotFoundError:
+        record = SignerRecord.begin(origin_of(keys), at=at)
+    record.sign_with([key.verifier.text for key in keys], at=at)
+    if record.pending_events:
+        application.save(record)
 
 
 def _new_key(origin: str) -> SignerKey:
@@ -133,29 +141,31 @@ def _checked(keys: list[SignerKey], place: str) -> list[SignerKey]:
 
 def _write_first(path: Path, keys: Sequence[SignerKey]) -> None:
     """Make the file, readable by its owner alone; one that another process made meanwhile stands."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise InputRefused("signer.unwritable", path=path, reason=_reason(error)) from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(_text(keys))
+    with _draft(path, keys) as draft, suppress(FileExistsError):
+        os.link(draft, path)
 
 
 def _replace(path: Path, keys: Sequence[SignerKey]) -> None:
     """Put the keys in the file's place at once; a crash leaves the old or the new file, whole."""
-    name = ""
+    with _draft(path, keys) as draft:
+        draft.replace(path)
+
+
+@contextmanager
+def _draft(path: Path, keys: Sequence[SignerKey]) -> Iterator[Path]:
+    """A whole file beside ``path`` that is gone afterwards, if it was not put somewhere."""
     try:
         handle, name = mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_text(keys))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(_text(keys))
+                file.flush()
+                os.fsync(file.fileno())
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
-        with suppress(OSError):
-            Path(name).unlink()
         raise InputRefused("signer.unwritable", path=path, reason=_reason(error)) from error
 
 

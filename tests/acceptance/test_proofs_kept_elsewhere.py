@@ -11,10 +11,11 @@ from audit.findings import Finding
 from audit.notes import SignerKey, sign_checkpoint
 from audit.sealed import SealedCheck
 from domain.chain import genesis, link
-from domain.errors import InputRefused
+from domain.errors import InputRefused, StoreCorrupt
 from stores.tree import StoredTree
 from support.bank import Bank
 from support.facts import at
+from support.postgres import fresh_database
 from tidings.proving import Elsewhere, check_proofs
 from tidings.publication import publish_to_folder
 from tidings.sealing import Sealer
@@ -285,6 +286,50 @@ def test_a_checkpoint_forged_with_another_key_is_told(bank: Kept) -> None:
         5,
         "note.unknown_key",
     )
+
+
+def test_on_postgresql_the_same_is_told(tmp_path: Path) -> None:
+    bank = Kept(tmp_path, partitions=2, url=fresh_database())
+    bank.kept = tmp_path / "kept"
+    assert bank.take(FACTS).refused == []
+    bank.run(at("2026-01-12 12:00"))
+    bank.seal()
+    bank.publish_log(bank.kept)
+    whole = Elsewhere(bank.notes, [VKEY], bank.kept)
+    assert bank.check(whole).findings == []
+    place = early(bank)
+    rewrite(bank, place)
+    assert [place_of(finding) for finding in bank.check().findings] == [place]
+    bank.seal_anew()
+    assert bank.check().findings == []
+    check = bank.check(whole)
+    assert place_of(check.findings[0]) == place
+    assert codes(check) == ["tree.event_differs", "tree.forked"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET hash = 'text' WHERE partition = 1 AND seq = 7",
+        "UPDATE events SET hash = 7 WHERE partition = 1 AND seq = 7",
+        "UPDATE tree_tiles SET hashes = 'text' WHERE level = 0 AND number = 0",
+        "UPDATE tree_tiles SET hashes = x'00' WHERE level = 1 AND number = 0",
+        "UPDATE tree_stretches SET last_seq = 'many' WHERE first_leaf = 0",
+        "UPDATE tree_stretches SET of_partition = 77 WHERE first_leaf = 0",
+        "UPDATE checkpoints SET note = x'00'",
+        "UPDATE checkpoints SET note = ''",
+        "UPDATE events SET body = x'ff' WHERE partition = 0",
+    ],
+)
+def test_whatever_is_put_there_is_told_and_never_a_crash(bank: Kept, statement: str) -> None:
+    bank.sql(statement)
+    told: list[str] = []
+    try:
+        told += codes(bank.check(Elsewhere(bank.notes, [VKEY], bank.kept)))
+    except StoreCorrupt as error:
+        told.append(error.code)
+    # A body alone is for the chain to tell.
+    assert told or "body" in statement
 
 
 class TestRefused:

@@ -1,5 +1,7 @@
 """Everything that is recorded becomes a leaf, once, however sealing is cut up, repeated or cut short."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from tidings.sealing import Sealer
 from tidings.synthetic import synthetic_bank
 
 KEY = SignerKey("bank.example/log", b"\x07" * 32)
+ROOT = Path(__file__).resolve().parents[2]
 MADE_AT = datetime(2026, 3, 1, tzinfo=UTC)
 FACTS = list(synthetic_bank(customers=30, days=59, start=date(2026, 1, 1), seed=5))
 
@@ -139,6 +142,30 @@ def test_a_sealer_killed_within_a_step_loses_nothing(
     assert tree.size() == (steps - 1) * 100
     sealed = sealer(bank).seal()
     assert sealed.checkpoint.size == bank.tidings.history.size()
+    assert sealed.checkpoint.root == tlog_verifier.root(leaves(bank))
+
+
+def test_a_sealer_that_is_killed_for_good_loses_nothing(bank: Bank) -> None:
+    """By a signal that nobody can catch, in the middle of many small steps."""
+    script = (
+        "import sys; from datetime import UTC, datetime; from audit.notes import SignerKey\n"
+        "from stores.database import open_store; from tidings.sealing import Sealer\n"
+        "key = SignerKey('bank.example/log', bytes([7]) * 32)\n"
+        "at = datetime(2026, 3, 1, tzinfo=UTC)\n"
+        "Sealer(open_store(sys.argv[1]), [key], clock=lambda: at, events_a_step=1).seal()\n"
+    )
+    tree = StoredTree(bank.tidings.engine)
+    process = subprocess.Popen([sys.executable, "-c", script, bank.settings.store], cwd=ROOT)
+    try:
+        while tree.size() <= 5 and process.poll() is None:
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    cut_short = tree.size()
+    assert 5 < cut_short <= bank.tidings.history.size()
+    sealed = sealer(bank).seal()
+    assert sealed.added == bank.tidings.history.size() - cut_short
     assert sealed.checkpoint.root == tlog_verifier.root(leaves(bank))
 
 

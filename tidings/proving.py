@@ -119,17 +119,18 @@ def check_proofs(
 
 def kept_checkpoint(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
     """The checkpoint in a file. Raises InputRefused where it is none, or no key has signed it."""
+    return open_checkpoint(_note_in(path), origin=None, keys=keys)
+
+
+def _note_in(path: Path) -> str:
+    """The note without what mails and editors do: other ends of lines, and more lines at the end."""
     try:
-        text = path.read_bytes()[:_LARGEST_NOTE].decode()
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_NOTE).decode()
     except OSError as error:
         raise InputRefused("prove.unreadable", path=path, reason=error.strerror) from error
     except UnicodeDecodeError as error:
         raise InputRefused("prove.unreadable", path=path, reason=error.reason) from error
-    return open_checkpoint(_plain(text), origin=None, keys=keys)
-
-
-def _plain(text: str) -> str:
-    """The note without what mails and editors do: other ends of lines, and more lines at the end."""
     return text.replace("\r\n", "\n").rstrip() + "\n"
 
 
@@ -138,7 +139,7 @@ def _size_of(tree: Tree, size: int, given: str) -> int:
     if given.isascii() and given.isdigit():
         wanted, root = int(given), None
     elif Path(given).is_file():
-        checkpoint = read_checkpoint(_plain(Path(given).read_text(encoding="utf-8", errors="replace")))
+        checkpoint = read_checkpoint(_note_in(Path(given)))
         wanted, root = checkpoint.size, checkpoint.root
     else:
         raise NotFound("prove.no_size", given=given)

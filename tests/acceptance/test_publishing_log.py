@@ -21,6 +21,7 @@ from support.smtp_server import Fault, SmtpServer
 from tidings.api import ServiceSettings
 from tidings.cli import run
 from tidings.log_folder import LogFolder
+from tidings.memory import Room
 from tidings.providers import opened
 from tidings.proving import kept_checkpoint
 from tidings.publication import publish_to_folder
@@ -282,6 +283,45 @@ class TestCommands:
         assert run(["audit", "prove"]) == 2
         assert run(["audit", "prove", "1:1", "--consistency", "1", "2"]) == 2
         assert run(["audit", "publish"]) == 2
+
+
+class TestRemoved:
+    """Events that retention has taken out of the store stay leaves, and are compared in the archive."""
+
+    def test_what_is_removed_was_sealed_and_is_compared_in_the_archive(
+        self, bank: Bank, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        archive, both = str(tmp_path / "archive"), ["--store", store]
+        bank.run(at("2026-02-10 12:00"), room=Room(customers=50_000, events_between_snapshots=5))
+        size = bank.tidings.history.size()
+        assert run(["archive", archive, "--before", "2026-01-20T00:00:00Z", "--remove", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["removed"] > 20
+        assert StoredTree(bank.tidings.engine).size() >= size
+        ((first,),) = bank.sql("SELECT min(seq) FROM events WHERE partition = 1")
+        assert first > 2
+        assert run(["audit", "verify", *both, "--archive", archive, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["sealed"] == {"entries": size + 2, "checkpoints": 1, "removed": 0, "unsealed": 0}
+        assert run(["audit", "verify", "--json"]) == 1
+        told = json.loads(capsys.readouterr().out)
+        assert {finding["code"] for finding in told["findings"]} == {"audit.events_removed"}
+        assert told["sealed"]["removed"] + told["sealed"]["entries"] == size + 2
+        assert run(["audit", "prove", "1:2"]) == 1
+        assert run(["audit", "prove", "1:2", "--archive", archive, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["event"]["seq"] == 2
+
+    def test_what_is_gone_cannot_be_published(
+        self, bank: Bank, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bank.run(at("2026-02-10 12:00"), room=Room(customers=50_000, events_between_snapshots=5))
+        archive = str(tmp_path / "archive")
+        run(["archive", archive, "--before", "2026-01-20T00:00:00Z", "--remove"])
+        capsys.readouterr()
+        assert run(["audit", "publish", "--to", str(tmp_path / "log")]) == 1
+        assert "tidings archive FOLDER --restore" in capsys.readouterr().err
+        assert run(["archive", archive, "--restore"]) == 0
+        assert run(["audit", "publish", "--to", str(tmp_path / "log")]) == 0
+        tlog_verifier.Log.of_folder(tmp_path / "log", VKEY, ORIGIN).check()
 
 
 class TestKeys:

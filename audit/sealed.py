@@ -17,7 +17,7 @@ from audit.findings import AUTHORED, Finding
 from audit.notes import Checkpoint
 from audit.tree import HASH_BYTES, TILE_WIDTH, Tree, complete_root, leaf_hash
 from domain.errors import StoreCorrupt
-from domain.ports import History
+from domain.ports import History, StoredEvent
 from domain.stretches import Stretch, stretch_problem
 
 _TILES_AT_ONCE = 64
@@ -110,33 +110,42 @@ class _Partition:
         self._differing: set[int] = set()
 
     def go_through(self, progress: Progress) -> None:
-        last, seen = self._stretches[-1].last_seq, 0
+        last, seen, ends, shift, number, tile = self._stretches[-1].last_seq, 0, 0, 0, -1, b""
         parts = iter(self._stretches)
-        stretch = next(parts)
         for event in self._events(upto=last):
             if event.seq <= seen:
                 continue
-            self._note_missing(seen + 1, event.seq - 1)
+            if event.seq != seen + 1:
+                self._note_missing(seen + 1, event.seq - 1)
             seen = event.seq
-            while event.seq > stretch.last_seq:
+            while seen > ends:
                 stretch = next(parts)
-            leaf = stretch.first_leaf + event.seq - stretch.first_seq
-            self._check.leaves += 1
-            if self._check.leaves % TILE_WIDTH == 0:
+                ends, shift = stretch.last_seq, stretch.first_leaf - stretch.first_seq
+            leaf = seen + shift
+            if leaf // TILE_WIDTH != number:
+                number = leaf // TILE_WIDTH
+                tile = self._tiles.tile(0, number)
                 progress(self._check.leaves)
-            expected = self._tiles.leaf(leaf)
+            self._check.leaves += 1
+            at = leaf % TILE_WIDTH * HASH_BYTES
+            expected = tile[at : at + HASH_BYTES]
             # Whoever rewrites an event may put anything in its place.
             found = leaf_hash(event.hash) if isinstance(event.hash, bytes) else b""
-            if expected is None or found == expected or event.stream in self._differing:
-                continue
-            # All that follows of this customer differs too: a hash speaks for those before it.
-            self._differing.add(event.stream)
-            if len(self._check.findings) < _MOST_FINDINGS:
-                subject = self._subjects.get(event.stream, f"#{event.stream}")
-                told: dict[str, object] = {"leaf": leaf, "kind": event.kind}
-                finding = Finding("tree.event_differs", self._number, event.seq, subject, event.version, told)
-                self._check.findings.append(finding)
-        self._note_missing(seen + 1, last)
+            # That a tile lacks a hash is told by ``check_tiles``.
+            if found != expected and expected:
+                self._note_differing(event, leaf)
+        if seen < last:
+            self._note_missing(seen + 1, last)
+
+    def _note_differing(self, event: StoredEvent, leaf: int) -> None:
+        """The first of each customer: all that follows differs too, for a hash speaks for those before it."""
+        if event.stream in self._differing or len(self._check.findings) >= _MOST_FINDINGS:
+            return
+        self._differing.add(event.stream)
+        subject = self._subjects.get(event.stream, f"#{event.stream}")
+        values: dict[str, object] = {"leaf": leaf, "kind": event.kind}
+        place = (self._number, event.seq, subject, event.version)
+        self._check.findings.append(Finding("tree.event_differs", *place, values))
 
     def _note_missing(self, first: int, last: int) -> None:
         removed = max(0, min(last, self._removed) - first + 1)
@@ -165,11 +174,6 @@ class _Tiles:
             self._there = self._leaves.tiles(level, first=first, end=first + _TILES_AT_ONCE)
             self._block = block
         return self._there.get(number, b"")
-
-    def leaf(self, leaf: int) -> bytes | None:
-        """A leaf's hash; None where its tile lacks it, which ``check_tiles`` tells."""
-        number, at = divmod(leaf, TILE_WIDTH)
-        return self.tile(0, number)[at * HASH_BYTES : (at + 1) * HASH_BYTES] or None
 
 
 def check_tiles(leaves: Leaves, check: SealedCheck) -> None:

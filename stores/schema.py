@@ -328,6 +328,8 @@ tree_stretches = _table(
     _number("of_partition"),
     _number("first_seq"),
     _number("last_seq"),
+    # A proof begins with the leaf that an event is.
+    Index("tree_stretches_by_event", "partition", "of_partition", "first_seq"),
 )
 checkpoints = _table("checkpoints", _key("partition", Integer), _key("size"), _key("made_at"), _text("note"))
 projections = _table("projections", _key("partition", Integer), _key("name", Text), _number("seq"))

@@ -38,7 +38,7 @@ WHERE partition = 0 AND first_leaf <= :leaf ORDER BY first_leaf DESC LIMIT 1
 """
 _SELECT_STRETCH_OF_EVENT = """
 SELECT first_leaf, of_partition, first_seq, last_seq FROM tree_stretches
-WHERE partition = 0 AND of_partition = :of AND first_seq <= :seq ORDER BY first_leaf DESC LIMIT 1
+WHERE partition = 0 AND of_partition = :of AND first_seq <= :seq ORDER BY first_seq DESC LIMIT 1
 """
 _SELECT_SEALED = """
 SELECT of_partition, max(last_seq) FROM tree_stretches WHERE partition = 0 GROUP BY of_partition
@@ -71,21 +71,53 @@ class Recorded(Struct, frozen=True):
     removed_seq: int
 
 
+class View:
+    """What is read of the tree in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.size = _size(connection)
+
+    def tile(self, level: int, number: int) -> bytes:
+        """A tile's hashes as far as it goes; none for a tile that there is not."""
+        found = rows(self._connection, _SELECT_TILE, level=level, number=number)
+        return found[0][0] if found and isinstance(found[0][0], bytes) else b""
+
+    def leaf_of(self, partition: int, seq: int) -> int | None:
+        """The leaf that an event is; None as long as it is not sealed."""
+        found = rows(self._connection, _SELECT_STRETCH_OF_EVENT, of=partition, seq=seq)
+        stretch = next((_stretch(row) for row in found), None)
+        if stretch is None or seq > stretch.last_seq:
+            return None
+        return stretch.first_leaf + seq - stretch.first_seq
+
+    def last_checkpoint(self) -> StoredCheckpoint | None:
+        """The one over the largest tree; None before the first."""
+        found = run(self._connection, _SELECT_LAST_CHECKPOINT).one_or_none()
+        return None if found is None else _checkpoint(found)
+
+
 class StoredTree:
     """Reads the tree; ``sealing`` alone changes it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @contextmanager
+    def viewing(self) -> Iterator[View]:
+        """The tree as of one instant, for what reads many of its tiles."""
+        with reading(self._engine) as connection:
+            yield View(connection)
+
     def size(self) -> int:
         """How many leaves there are."""
-        with reading(self._engine) as connection:
-            return _size(connection)
+        with self.viewing() as view:
+            return view.size
 
     def tile(self, level: int, number: int) -> bytes:
         """A tile's hashes as far as it goes; none for a tile that there is not."""
-        with reading(self._engine) as connection:
-            return _tile(connection, level, number)
+        with self.viewing() as view:
+            return view.tile(level, number)
 
     def tiles(self, level: int, *, first: int, end: int) -> dict[int, bytes]:
         """The hashes of a level's tiles from ``first`` to before ``end``, by number."""
@@ -108,12 +140,8 @@ class StoredTree:
 
     def leaf_of(self, partition: int, seq: int) -> int | None:
         """The leaf that an event is; None as long as it is not sealed."""
-        with reading(self._engine) as connection:
-            found = rows(connection, _SELECT_STRETCH_OF_EVENT, of=partition, seq=seq)
-        for stretch in (_stretch(row) for row in found):
-            if seq <= stretch.last_seq:
-                return stretch.first_leaf + seq - stretch.first_seq
-        return None
+        with self.viewing() as view:
+            return view.leaf_of(partition, seq)
 
     def unsealed(self) -> int:
         """How many events were recorded since the tree was last added to."""
@@ -140,8 +168,8 @@ class StoredTree:
 
     def last_checkpoint(self) -> StoredCheckpoint | None:
         """The one over the largest tree; None before the first."""
-        with reading(self._engine) as connection:
-            return _last_checkpoint(connection)
+        with self.viewing() as view:
+            return view.last_checkpoint()
 
     @contextmanager
     def sealing(self) -> Iterator["Step"]:
@@ -151,12 +179,8 @@ class StoredTree:
             yield Step(connection)
 
 
-class Step:
+class Step(View):
     """What one step of sealing reads and writes, in one transaction that no other sealer has."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.size = _size(connection)
 
     def recorded(self) -> dict[int, Recorded]:
         """How far each partition goes, in the order of partitions."""
@@ -182,20 +206,12 @@ class Step:
             raise StoreCorrupt("tree.unreadable", table="events")
         return hashes
 
-    def tile(self, level: int, number: int) -> bytes:
-        """A tile's hashes as far as it goes."""
-        return _tile(self._connection, level, number)
-
     def add(self, stretches: Sequence[Stretch], tiles: Mapping[tuple[int, int], bytes]) -> None:
         """Add the stretches, and the tiles or what they have become."""
         told = [(0, s.first_leaf, s.partition, s.first_seq, s.last_seq) for s in stretches]
         insert(self._connection, schema.tree_stretches, told)
         upsert(self._connection, schema.tree_tiles, [(0, *key, hashes) for key, hashes in tiles.items()])
         self.size = stretches[-1].end_leaf if stretches else self.size
-
-    def last_checkpoint(self) -> StoredCheckpoint | None:
-        """The one over the largest tree; None before the first."""
-        return _last_checkpoint(self._connection)
 
     def add_checkpoint(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a signed head."""
@@ -223,13 +239,3 @@ def _checkpoint(row: Sequence[object]) -> StoredCheckpoint:
 def _size(connection: Connection) -> int:
     found = run(connection, _SELECT_LAST).one_or_none()
     return 0 if found is None else _stretch(found).end_leaf
-
-
-def _tile(connection: Connection, level: int, number: int) -> bytes:
-    found = rows(connection, _SELECT_TILE, level=level, number=number)
-    return found[0][0] if found and isinstance(found[0][0], bytes) else b""
-
-
-def _last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
-    found = run(connection, _SELECT_LAST_CHECKPOINT).one_or_none()
-    return None if found is None else _checkpoint(found)

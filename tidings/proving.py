@@ -59,11 +59,11 @@ def inclusion_of(engine: Engine, *, partition: int, seq: int, entry: bytes) -> I
     Raises InputRefused for one that is not sealed and signed yet, StoreCorrupt where it is not what was
     sealed.
     """
-    tree = StoredTree(engine)
-    leaf, last = tree.leaf_of(partition, seq), tree.last_checkpoint()
-    if leaf is None or last is None or leaf >= last.size:
-        raise InputRefused("prove.not_sealed", partition=partition, seq=seq)
-    return prove_inclusion(Tree(tree.tile), entry, index=leaf, checkpoint=read_checkpoint(last.note))
+    with StoredTree(engine).viewing() as view:
+        leaf, last = view.leaf_of(partition, seq), view.last_checkpoint()
+        if leaf is None or last is None or leaf >= last.size:
+            raise InputRefused("prove.not_sealed", partition=partition, seq=seq)
+        return prove_inclusion(Tree(view.tile), entry, index=leaf, checkpoint=read_checkpoint(last.note))
 
 
 def consistency_of(engine: Engine, *, old: str, new: str) -> Consistency:
@@ -71,12 +71,12 @@ def consistency_of(engine: Engine, *, old: str, new: str) -> Consistency:
 
     Raises InputRefused for what is neither, for sizes beyond the tree, and for a checkpoint of another tree.
     """
-    stored = StoredTree(engine)
-    tree, size = Tree(stored.tile), stored.size()
-    first, second = (_size_of(tree, size, given) for given in (old, new))
-    if first > second:
-        raise InputRefused("prove.backwards", old=first, new=second)
-    return prove_consistency(tree, old=first, new=second)
+    with StoredTree(engine).viewing() as view:
+        tree = Tree(view.tile)
+        first, second = (_size_of(tree, view.size, given) for given in (old, new))
+        if first > second:
+            raise InputRefused("prove.backwards", old=first, new=second)
+        return prove_consistency(tree, old=first, new=second)
 
 
 def check_proofs(

@@ -35,6 +35,8 @@ def upgrade() -> None:
         _number("last_seq"),
         sqlite_with_rowid=False,
     )
+    place = ["partition", "of_partition", "first_seq"]
+    op.create_index("tree_stretches_by_event", "tree_stretches", place)
     op.create_table(
         "checkpoints",
         _key("partition", sa.Integer),

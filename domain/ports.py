@@ -141,6 +141,12 @@ class History(Protocol):
     def ends(self, partition: int, portion: Portion = WHOLE) -> Ends:
         """Where the partition, and each history in the portion, ends."""
 
+    def last_seq(self, partition: int) -> int:
+        """The sequence number of the partition's last event; 0 before the first."""
+
+    def reached(self, partition: int) -> int:
+        """Up to which instant (microseconds since 1970) the partition has been lived through."""
+
     def events(
         self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
     ) -> Iterator[StoredEvent]:

@@ -138,6 +138,22 @@ class StoredHistory:
             }
         return found
 
+    def last_seq(self, partition: int) -> int:
+        """The sequence number of the partition's last event; 0 before the first."""
+        return self._of_partition(partition)[0]
+
+    def reached(self, partition: int) -> int:
+        """The partition's clock: up to when it has been lived through, in microseconds since 1970."""
+        return self._of_partition(partition)[1]
+
+    def _of_partition(self, partition: int) -> tuple[int, int]:
+        query = select(partitions.c.last_seq, partitions.c.clock_at).where(
+            partitions.c.partition == partition
+        )
+        with reading(self._engine) as connection:
+            last_seq, clock_at = connection.execute(query).one()
+        return int(str(last_seq)), int(str(clock_at))
+
     def events(
         self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
     ) -> Iterator[StoredEvent]:

@@ -63,6 +63,12 @@ class ArchivedHistory:
         """The last of the partition's events that the archive has; 0 for none."""
         return self._partition(partition).last_seq
 
+    def reached(self, partition: int) -> int:
+        """When the partition's last event was recorded, in microseconds since 1970; 0 for none."""
+        last = self.last_seq(partition)
+        found = next(self.events(partition, upto=last, after=last - 1), None)
+        return found.recorded_at if found else 0
+
     def size(self) -> int:
         """How many events there are in all."""
         return self._manifest.size

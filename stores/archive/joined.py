@@ -66,6 +66,14 @@ class JoinedHistory:
         """Where the partition and the portion's histories end; what was removed is here."""
         return replace(self._store.ends(partition, portion), removed_seq=0)
 
+    def last_seq(self, partition: int) -> int:
+        """The sequence number of the partition's last event; 0 before the first."""
+        return self._store.last_seq(partition)
+
+    def reached(self, partition: int) -> int:
+        """Up to which instant (microseconds since 1970) the partition has been lived through."""
+        return self._store.reached(partition)
+
     def events(
         self, partition: int, *, upto: int, after: int = -1, portion: Portion = WHOLE
     ) -> Iterator[StoredEvent]:

@@ -15,6 +15,8 @@ from tidings.bootstrap import archived, bootstrap, joined
 from tidings.cli.terminal import F, Terminal
 from tidings.settings import Settings
 
+AnyHistory = StoredHistory | ArchivedHistory | JoinedHistory
+
 
 class Source(Struct, frozen=True):
     """What the options name; another process can open it too. ``both``: the store beside the archive."""
@@ -36,9 +38,7 @@ def archive_option(command: F) -> F:
 
 
 @contextmanager
-def opened(
-    source: Source, *, faults: Faults | None = None
-) -> Iterator[StoredHistory | ArchivedHistory | JoinedHistory]:
+def opened(source: Source, *, faults: Faults | None = None) -> Iterator[AnyHistory]:
     """The history of a source; an archive's faults are noted in ``faults``, if given, or raised."""
     folder = source.archive
     if folder is not None and not source.both:

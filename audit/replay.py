@@ -52,8 +52,8 @@ def replay(
     """The customer as of ``as_of`` (aware UTC; None means now), or right after the event ``version``.
 
     By recorded time it is what was known then: every event recorded by then. By business time there are
-    besides all facts that had happened by then and were told later, taken as told at ``as_of``. Decisions stay
-    those that had been made by then: what was told late neither undoes one nor makes one.
+    besides all facts that had happened by then and were told later, taken as told at ``as_of``. Decisions
+    stay those that had been made by then: what was told late neither undoes one nor makes one.
 
     Raises NotFound for an unknown customer, InputRefused for a version that the history does not have,
     StoreCorrupt for an event that cannot be read.

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct
 
+from audit.ruling import Ruling
 from domain.catalogue import Fact
 from domain.errors import NotFound, StoreCorrupt
 from domain.events import (
@@ -42,7 +43,8 @@ class Explanation(Struct, frozen=True):
     """A message, what became of it and why. ``rule`` and ``values`` are those of a refusal.
 
     ``consent`` is the customer's word that the message rested on, or that forbade it. ``chain`` leads from
-    the first cause to the message's last event. ``returns`` is what was told of it afterwards.
+    the first cause to the message's last event. ``returns`` is what was told of it afterwards,
+    ``rules`` those by which the last word on it was decided, where they are known.
     """
 
     message: str
@@ -61,6 +63,7 @@ class Explanation(Struct, frozen=True):
     consent: Link | None
     chain: list[Link]
     returns: list[Link] = []
+    rules: Ruling | None = None
 
 
 def explain(subject: str, history: Sequence[Event], message: str) -> Explanation:
@@ -90,8 +93,8 @@ def explain(subject: str, history: Sequence[Event], message: str) -> Explanation
         rule=refusal.rule if refusal else None,
         values=refusal.values if refusal else {},
         consent=_consent(history, life),
-        chain=[_link(event) for event in causes(history, last)],
-        returns=[_link(event) for event in about if isinstance(event.body, Fact)],
+        chain=[link_of(event) for event in causes(history, last)],
+        returns=[link_of(event) for event in about if isinstance(event.body, Fact)],
     )
 
 
@@ -117,7 +120,7 @@ def _consent(history: Sequence[Event], life: Sequence[Event]) -> Link | None:
         return None
     if not 0 < cited[-1] < life[-1].version:
         raise StoreCorrupt("store.cause_missing", version=life[-1].version, cause=cited[-1])
-    return _link(history[cited[-1] - 1])
+    return link_of(history[cited[-1] - 1])
 
 
 def _channel(life: Sequence[Event]) -> str | None:
@@ -126,7 +129,8 @@ def _channel(life: Sequence[Event]) -> str | None:
     return judged[-1].channel if judged else None
 
 
-def _link(event: Event) -> Link:
+def link_of(event: Event) -> Link:
+    """The event as one of a chain of causes."""
     return Link(
         event.version,
         event.kind,

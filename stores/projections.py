@@ -31,6 +31,8 @@ from stores.stretch import Stretch, gathered
 
 _NAME = "ledger"
 _CHUNK = 20_000
+# Shorter beginnings of ids are no names.
+_SHORTEST_BEGINNING = 4
 _CUSTOMER_KEY = ("partition", "stream")
 
 
@@ -218,6 +220,24 @@ class Ledger:
         )
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def named(self, message: str, *, limit: int = 3) -> list[tuple[str, str]]:
+        """Messages of this id, or else whose ids begin so, with their customers; 4 characters at least."""
+        self.catch_up()
+        query = (
+            select(messages.c.id, streams.c.subject)
+            .join(streams, and_(*(streams.c[key] == messages.c[key] for key in _CUSTOMER_KEY)))
+            .where(messages.c.partition > 0)
+            .order_by(messages.c.id)
+            .limit(limit)
+        )
+        alike = messages.c.id.startswith(message, autoescape=True)
+        of_that_name = messages.c.id == message
+        with reading(self._engine) as connection:
+            found = connection.execute(query.where(of_that_name)).all()
+            if not found and len(message) >= _SHORTEST_BEGINNING:
+                found = connection.execute(query.where(alike)).all()
+        return [(str(name), str(subject)) for name, subject in found]
 
     def similar(self, message: str, *, limit: int = 3) -> list[str]:
         """Messages whose ids begin like this one."""

@@ -1,32 +1,73 @@
-"""tidings why: why a message was or was not sent."""
+"""tidings why: why a message was or was not sent, and why there was none."""
 
+from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import click
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from audit.replay import replay
-from audit.why import Explanation, Link, explain
+from audit.ruling import RecordedShelf
+from audit.silence import Question
+from audit.why import Explanation, explain
+from domain.catalogue import Purpose
 from domain.errors import NotFound
-from domain.ports import History
+from domain.events import JUDGED
 from stores.archive.history import ArchivedHistory
+from tidings.authoring import rules_of
 from tidings.bootstrap import Tidings, bootstrap
-from tidings.cli.reading import Source, archive_option, opened
+from tidings.cli.moments import Day
+from tidings.cli.reading import AnyHistory, Source, archive_option, opened
+from tidings.cli.silence import tell_silence
 from tidings.cli.terminal import Terminal, common_options
-from tidings.wording import Wording
+from tidings.why_sentences import sentences as sentences
+
+PURPOSES: tuple[str, ...] = get_args(Purpose)
 
 
 @click.command("why")
-@click.argument("message_id")
+@click.argument("message_id", required=False)
+@click.option("--customer", metavar="ID", help="Why this customer heard nothing, or what they heard.")
+@click.option("--journey", metavar="NAME", help="Of this journey only.")
+@click.option("--template", metavar="NAME", help="Of messages of this template only.")
+@click.option("--purpose", type=click.Choice(PURPOSES), help="Of journeys of this purpose only.")
+@click.option("--on", "on", type=Day(), help="On this day of the customer's calendar.")
+@click.option("--from", "first", type=Day(), help="From this day on, with --to.")
+@click.option("--to", "last", type=Day(), help="Up to this day, with --from.")
 @archive_option
 @common_options
-def command(terminal: Terminal, message_id: str, archive: Path | None) -> None:
-    """The chain of causes of one message, the rule and the values that decided, in sentences."""
-    with opened(Source.named(terminal, archive)) as history:
+def command(
+    terminal: Terminal,
+    message_id: str | None,
+    customer: str | None,
+    journey: str | None,
+    template: str | None,
+    purpose: Purpose | None,
+    on: date | None,
+    first: date | None,
+    last: date | None,
+    archive: Path | None,
+) -> None:
+    """Why a message was or was not sent, or why a customer got none: causes, rule, values, sentences."""
+    first, last = on or first, on or last
+    asked_of_silence = [customer, journey, template, purpose, first, last]
+    if (message_id is None) == (customer is None) or (message_id and any(asked_of_silence)):
+        raise click.UsageError("give a message, or --customer with --on (or --from and --to)")
+    source = Source.named(terminal, archive)
+    if customer is not None:
+        if first is None or last is None or last < first:
+            raise click.UsageError("name the days: --on DAY, or --from DAY and a --to DAY that is no earlier")
+        question = Question(first, last, journey, template, purpose)
+        with opened(source) as history:
+            tell_silence(terminal, history, customer, question)
+        return
+    with opened(source) as history:
         if isinstance(history, ArchivedHistory):
-            explanation = archived_explanation_of(history, message_id)
+            explanation = archived_explanation_of(history, message_id or "")
         else:
-            explanation = explanation_of(bootstrap(terminal.settings), message_id, history)
+            explanation = explanation_of(bootstrap(terminal.settings), message_id or "", history)
     told = to_builtins(explanation)
     told["sentences"] = sentences(explanation, terminal.wording)
     terminal.json(told)
@@ -40,15 +81,18 @@ def command(terminal: Terminal, message_id: str, archive: Path | None) -> None:
     terminal.table("why", ["version", "occurred_at", "kind", "what"], rows)
 
 
-def explanation_of(tidings: Tidings, message: str, history: History | None = None) -> Explanation:
+def explanation_of(tidings: Tidings, message: str, history: AnyHistory | None = None) -> Explanation:
     """Why this message was or was not sent, from ``history`` if it is not the store's own alone.
 
-    Raises NotFound for an unknown id.
+    ``message`` is its id, or a beginning of it that no other has. Raises NotFound for an unknown id.
     """
-    subject = tidings.ledger.customer_of(message)
-    if subject is None:
+    named = tidings.ledger.named(message)
+    if len(named) > 1:
+        raise NotFound("message.ambiguous", message=message, near=[found for found, _ in named])
+    if not named:
         raise NotFound("message.unknown", message=message, near=tidings.ledger.similar(message))
-    return explain(subject, replay(history or tidings.history, subject).history, message)
+    ((found, subject),) = named
+    return _explained(history or tidings.history, subject, found)
 
 
 def archived_explanation_of(history: ArchivedHistory, message: str) -> Explanation:
@@ -56,98 +100,17 @@ def archived_explanation_of(history: ArchivedHistory, message: str) -> Explanati
     subject = history.customer_of(message)
     if subject is None:
         raise NotFound("message.unknown", message=message)
-    return explain(subject, replay(history, subject).history, message)
+    return _explained(history, subject, message)
 
 
-def sentences(explanation: Explanation, wording: Wording) -> list[str]:
-    """The explanation as sentences of one language: what became of it, by which rule, from which cause."""
-    values = {
-        **to_builtins(explanation),
-        "purpose": wording.tell(f"purpose.{explanation.purpose}"),
-        "channel": wording.tell(f"channel.{explanation.channel}") if explanation.channel else "",
-    }
-    told = [wording.tell(f"why.{explanation.status}", values), *_last_word(explanation, wording)]
-    if explanation.rule is not None:
-        told.append(wording.tell(_rule(explanation), {**explanation.values, **values}))
-        if "free_at" in explanation.values:
-            told.append(wording.tell("why.too_late", explanation.values))
-        if "holiday" in explanation.values:
-            told.append(wording.tell("why.holiday", explanation.values))
-    if explanation.consent is not None:
-        told.append(_consent(explanation.consent, wording))
-    for link in _without_detours(explanation.chain):
-        at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
-        told += _cause(link, wording, {**values, **link.values, "at": at})
-    for link in explanation.returns:
-        at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
-        code = f"why.return.{link.kind.partition('/')[0]}"
-        told.append(wording.tell(code, {**link.values, "at": at}))
-    return told
-
-
-def _last_word(explanation: Explanation, wording: Wording) -> list[str]:
-    """Why a message that was handed over ended otherwise than accepted, and what follows from that."""
-    if explanation.status not in ("rejected", "unknown"):
-        return []
-    answer = explanation.chain[-1].values
-    told = [
-        wording.tell("why.reason", {"reason": answer["reason"], "provider": answer.get("provider") or "-"})
-    ]
-    if refused := answer.get("refused"):
-        told.append(wording.tell(f"why.refused.{refused}"))
-    return told
-
-
-def _rule(explanation: Explanation) -> str:
-    """The code of the rule's sentence; what may have been taken must not be told as not taken."""
-    tries = [link for link in explanation.chain if link.kind.startswith("message.postponed/")]
-    in_doubt = explanation.rule == "postponed" and tries and tries[-1].values.get("in_doubt")
-    return f"rule.{explanation.rule}" + (".in_doubt" if in_doubt else "")
-
-
-def _consent(word: Link, wording: Wording) -> str:
-    """The customer's word that decided, with as much of how it was given as was told."""
-    names = ("provenance", "text_version", "captured_through", "captured_by")
-    given = [
-        wording.tell(f"consent.{name}", {"value": value})
-        for name in names
-        if (value := word.values.get(name))
-    ]
-    at = word.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
-    values = {"at": at, "event": word.version, "given": wording.tell("consent.and").join(given)}
-    return wording.tell(f"why.{word.kind.partition('/')[0]}", values)
-
-
-def _without_detours(chain: list[Link]) -> list[Link]:
-    """The chain without wake-ups that found nothing to do and set the next: they led nowhere."""
-    kept: list[Link] = []
-    for link in chain:
-        if link.values.get("reason") == "not_silent" and kept:
-            kept.pop()
-        else:
-            kept.append(link)
-    return kept
-
-
-def _cause(link: Link, wording: Wording, values: dict[str, object]) -> list[str]:
-    """The sentence of one link; none for the steps of the message itself, which were told before."""
-    kind = link.kind.partition("/")[0]
-    code = f"why.cause.{kind}"
-    if "sort" in link.values:
-        code += f".{link.values['sort']}"
-    if link.values.get("in_doubt"):
-        code += ".in_doubt"
-    if wording.has(code):
-        rule = str(link.values.get("rule", ""))
-        values = {**values, "rule": wording.tell(rule) if wording.has(rule) else rule}
-        reason = str(link.values.get("reason"))
-        told_as = f"{'wait' if kind == 'wait.ended' else 'plan'}.{reason}"
-        # A provider's reason is a code of its own.
-        reason = wording.tell(told_as) if wording.has(told_as) else reason
-        return [wording.tell(code, {**values, "reason": reason})]
-    if kind.partition(".")[0] in ("message", "branch"):
-        return []
-    return [wording.tell("why.cause.fact", {**values, "kind": kind})]
+def _explained(history: AnyHistory, subject: str, message: str) -> Explanation:
+    """The explanation with the rules that the last word on the message was decided by."""
+    replayed = replay(history, subject)
+    explanation = explain(subject, replayed.history, message)
+    shelf = RecordedShelf(history, replayed.partition, replayed.stored, rules_of(history.rulebooks()))
+    judged = [link.version for link in explanation.chain if link.kind in JUDGED]
+    book = shelf.of(judged[-1] if judged else explanation.chain[-1].version)
+    return replace(explanation, rules=book.ruling if book else None)
 
 
 def _values(values: dict[str, object]) -> str:

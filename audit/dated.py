@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from audit.life import Answer, Life, Window
 from audit.unmet import Asked, unmet
 from domain.clock import at_local, local_day
@@ -191,6 +193,9 @@ def _around(customer: Customer, journey: Journey, rules: Rules, window: Window) 
 def _latest(customer: Customer, journey: Journey, rules: Rules, before: datetime) -> Occasion | None:
     """The last of the moments in somewhat more than a year before an instant."""
     since, latest = before - _A_YEAR_AND_MORE, None
+    # What was told of already was a moment all the same.
+    holdings = {name: replace(holding, told=()) for name, holding in customer.holdings.items()}
+    customer = replace(customer, holdings=holdings)
     while True:
         found = occasions(customer, journey, calendars=rules.calendars, not_before=since)
         past = [occasion for occasion in found.values() if occasion.due_at < before]

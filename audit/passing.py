@@ -130,9 +130,11 @@ def _of_passage(
     name = started.enrolment
     own = [e for e in life.history[start.version - 1 :] if getattr(e.body, "enrolment", None) == name]
     by_then = [event for event in own if event.recorded_at < window.end]
+    # A task may be escalated when its passage is long over.
+    ended = next((event for event in by_then if isinstance(event.body, EnrolmentEnded)), None)
+    if ended is not None and ended.recorded_at < window.begin:
+        return _left_before(life, ended, started, window)
     inside = [event for event in by_then if event.recorded_at >= window.begin]
-    if not inside and isinstance(by_then[-1].body, EnrolmentEnded):
-        return _left_before(life, by_then[-1], started, window)
     taken = _turn(life, inside, started, template=template) if inside else None
     if taken is not None:
         return taken
@@ -254,19 +256,26 @@ def _said(journey: Journey, at: str) -> frozenset[str]:
 
 
 def _cases_unmet(life: Life, event: Event, taken: BranchTaken) -> list[Leaf]:
-    """Why the cases of a branch did not hold before the one that was taken; none of a jump."""
+    """What stood against the ways of a branch that lead to a message at once; none of a jump.
+
+    A case before the way taken did not hold; one after it is not asked, since that of the way taken held.
+    """
     journey = _journey(life, event)
     step = journey.step(taken.step) if journey else None
     before = life.after(event.version - 1)
     state = before.enrolments.get(taken.enrolment)
-    if not isinstance(step, Branch) or state is None:
+    if journey is None or not isinstance(step, Branch) or state is None:
         return []
-    asked = Asked(before, state.entry, state.outcomes)
+    asked, said = Asked(before, state.entry, state.outcomes), _said(journey, taken.next)
     leaves: list[Leaf] = []
-    for case in step.cases:
-        if asked.holds(case.when):
-            break
-        leaves += unmet(case.when, asked)
+    for place, case in enumerate(step.cases):
+        if not asked.holds(case.when):
+            leaves += [] if _said(journey, case.next) <= said else unmet(case.when, asked)
+            continue
+        behind = (*(later.next for later in step.cases[place + 1 :]), step.otherwise)
+        if any(not _said(journey, way) <= said for way in behind):
+            leaves += unmet(case.when, asked, wanted=False)
+        break
     return leaves
 
 

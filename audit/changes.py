@@ -14,7 +14,11 @@ from domain.tally import Tally, entries
 # These move with every event and say nothing.
 _ALWAYS = ("version", "clock_at")
 # Whoever reads the text must not learn who it is; JSON has the values.
-PERSONAL = ("given_name", "family_name", "birth_date", "addresses", "dead_addresses", "opted_out", "devices")
+_PERSONAL = {
+    *("given_name", "family_name", "birth_date", "addresses", "dead_addresses", "opted_out", "devices"),
+    # Of messages: where they go, and the words that are filled in.
+    *("sent_to", "variables"),
+}
 
 
 class Change(Struct, frozen=True):
@@ -27,7 +31,12 @@ class Change(Struct, frozen=True):
     @property
     def personal(self) -> bool:
         """Whether its values tell who somebody is."""
-        return self.path[0] in PERSONAL
+        return not _PERSONAL.isdisjoint(self.path)
+
+    @property
+    def public(self) -> "Change":
+        """The change without what would tell who somebody is, in parts that came or went as a whole."""
+        return replace(self, before=_public(self.before), after=_public(self.after))
 
 
 def changes(
@@ -59,6 +68,12 @@ def _differing(path: tuple[str, ...], before: object, after: object) -> Iterator
                 yield from _differing((*path, str(name)), was, now)
         return
     yield Change(path, before, after)
+
+
+def _public(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _public(part) for name, part in value.items() if name not in _PERSONAL}
 
 
 def _plain(value: object) -> object:

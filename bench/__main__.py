@@ -22,6 +22,7 @@ _BENCHMARKS = (
     "growth",
     "verify",
     "sealing",
+    "replaying",
     "million",
     "scaling",
     "latency",

@@ -39,6 +39,7 @@ _SHOWN = {
     "texts": ("messages_per_cpu_s", "bare_messages_per_cpu_s", "share_of_bare"),
     "verify": ("events_per_s", "times_run", "times_run_cpu"),
     "sealing": ("events_per_s", "share_of_ingest", "share_of_ingest_cpu", "inclusion_ms", "consistency_ms"),
+    "replaying": ("events", "as_of_the_end_ms", "as_of_the_end_cpu_ms", "as_of_half_way_cpu_ms"),
     "growth": (
         "cost_ratio",
         "cost_ratio_wall",

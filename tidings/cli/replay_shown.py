@@ -121,6 +121,7 @@ def _change(change: Change, wording: Wording) -> str:
     path = ".".join(change.path)
     if change.personal:
         return wording.tell("replayed.changed", {"path": path})
+    change = change.public
     if change.before is None:
         return f"{path}: {change.after}"
     return f"{path}: {change.before} → {change.after if change.after is not None else '–'}"

@@ -71,6 +71,8 @@ def _of_firing(life: Life, event: Event, journey: Journey) -> Answer:
     customer, due_at = life.asked_at(event), event.body.due_at
     ahead = occasions(customer, in_force, calendars=book.rules.calendars, not_before=due_at)
     occasion = ahead.get(event.body.timer)
+    if occasion is None and (unknown := _unknown(life, customer, in_force)) is not None:
+        return life.reckoned(event, unknown)
     if occasion is None or occasion.due_at != due_at:
         values: dict[str, object] = {"next_at": occasion.due_at} if occasion else {}
         return life.reckoned(event, _answer(in_force, "moved", values))
@@ -93,7 +95,7 @@ def _unknown(life: Life, customer: Customer, journey: Journey) -> Answer | None:
     """What the day would follow from, where that is not known."""
     match journey.enter:
         case EnterOnBirthday() if customer.birth_date is None:
-            reason = "data_erased" if life.after(len(life.history)).gone else "birth_date_unknown"
+            reason = "birth_date_unknown" if life.erased_at is None else "data_erased"
             return _told(life, journey, reason, {})
         case EnterOnMaturity(kinds=kinds):
             if any(h.kind in kinds and h.matures_on is not None for h in customer.holdings.values()):

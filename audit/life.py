@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from audit.ruling import Ruling, Shelf
 from audit.unmet import Leaf
 from audit.why import Link, causes, link_of
+from domain.catalogue import CustomerErased
 from domain.clock import at_local, local_day
 from domain.customer import Customer
 from domain.events import Event, FactEmitted, SegmentEntered, SegmentLeft, TimersPlanned
@@ -78,6 +79,11 @@ class Life:
         self.reached = reached
         self._seqs = seqs
         self._states: dict[int, Customer] = {0: Customer(subject)}
+        self._about: dict[str, list[Event]] = {}
+        for event in history:
+            for name in ("message", "enrolment"):
+                if isinstance(found := getattr(event.body, name, None), str):
+                    self._about.setdefault(found, []).append(event)
 
     def after(self, version: int) -> Customer:
         """The state right after the event of this version; 0: before the first."""
@@ -102,6 +108,16 @@ class Life:
     def inside(self, window: Window) -> Sequence[Event]:
         """What was recorded in the window."""
         return self.between(window.begin, window.end)
+
+    def about(self, name: str) -> Sequence[Event]:
+        """The events that speak of a message or an enrolment by its id; a request speaks of both."""
+        return self._about.get(name, ())
+
+    @property
+    def erased_at(self) -> datetime | None:
+        """When the customer was erased: what was personal of them may be known no more. None if never."""
+        bodies = ((event.body, event.recorded_at) for event in reversed(self.history))
+        return next((at for body, at in bodies if isinstance(body, CustomerErased)), None)
 
     def asked_at(self, cause: Event) -> Customer:
         """The state in which it is asked what ``cause`` leads to: with it and its changes of classes."""

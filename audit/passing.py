@@ -46,7 +46,7 @@ def of_messages(life: Life, journey: str, window: Window, *, template: str | Non
 
 
 def _of_message(life: Life, request: MessageRequested, window: Window) -> Answer | None:
-    about = [event for event in life.history if getattr(event.body, "message", None) == request.message]
+    about = life.about(request.message)
     own = [event for event in about if not isinstance(event.body, Fact)]
     by_then = [event for event in own if event.recorded_at < window.end]
     last, final = by_then[-1], own[-1]
@@ -128,7 +128,7 @@ def _of_passage(
     life: Life, start: Event, started: EnrolmentStarted, window: Window, *, template: str | None
 ) -> Answer | None:
     name = started.enrolment
-    own = [e for e in life.history[start.version - 1 :] if getattr(e.body, "enrolment", None) == name]
+    own = [event for event in life.about(name) if event.version >= start.version]
     by_then = [event for event in own if event.recorded_at < window.end]
     # A task may be escalated when its passage is long over.
     ended = next((event for event in by_then if isinstance(event.body, EnrolmentEnded)), None)

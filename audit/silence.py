@@ -43,7 +43,14 @@ def answers(life: Life, question: Question) -> list[Answer]:
     found: list[Answer] = []
     for name in _names(life, question, book, window):
         found += _of_journey(life, name, question, book, window)
-    return found
+    return [_marked(answer, life) for answer in found]
+
+
+def _marked(answer: Answer, life: Life) -> Answer:
+    """The answer, saying so where it was worked out when some of what was seen may be erased."""
+    if answer.basis == "record" or life.erased_at is None:
+        return answer
+    return replace(answer, values={**answer.values, "erased_at": life.erased_at})
 
 
 def _of_all(life: Life, question: Question, window: Window) -> Answer | None:

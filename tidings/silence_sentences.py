@@ -17,6 +17,8 @@ def answer_sentences(answer: Answer, wording: Wording) -> list[str]:
     values = _values(answer, wording)
     told = [wording.tell(_code(answer), values), *_rule(answer, values, wording)]
     told += [_leaf(leaf, wording) for leaf in answer.unmet]
+    if "erased_at" in answer.values:
+        told.append(wording.tell("silence.erased", values))
     if "became" in answer.values:
         told.append(wording.tell("silence.became", values))
     told.append(_basis(answer, wording))

@@ -5,9 +5,10 @@ from datetime import date, datetime
 from audit.life import Answer, Life
 from audit.ruling import Book
 from audit.silence import Question, answers
-from domain.clock import EPOCH
 from journeys.rulebook import Rules
 from support.scenario import Scenario
+
+FOR_EVER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")
 
 
 class OneBook:
@@ -33,20 +34,20 @@ def asked(
     reached: datetime | None = None,
 ) -> list[Answer]:
     """Why the customer heard nothing on a day, or on the days up to another."""
-    known = max((event.recorded_at for event in life.history), default=EPOCH)
-    told = Life(
-        life.customer.subject, life.history, OneBook(life.rules), reached=reached or max(known, FOR_EVER)
-    )
+    told = life_of(life, reached=reached)
     days = Question(
         date.fromisoformat(first), date.fromisoformat(last or first), journey=journey, template=template
     )
     return answers(told, days)
 
 
+def life_of(life: Scenario, *, reached: datetime | None = None) -> Life:
+    """The life as audit looks at it, lived through for ever unless something else is said."""
+    book = OneBook(life.rules)
+    return Life(life.customer.subject, life.history, book, reached=reached or FOR_EVER)
+
+
 def reason(life: Scenario, day: str, journey: str, *, reached: datetime | None = None) -> str:
     """The one reason for a journey's silence on a day."""
     (answer,) = asked(life, day, journey=journey, reached=reached)
     return answer.reason
-
-
-FOR_EVER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")

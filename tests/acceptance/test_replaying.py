@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from domain.codec import restored
 from domain.customer import Customer
 from domain.errors import InputRefused
 from domain.fold import folded
+from stores.archive.writing import write_archive
 from support.bank import Bank
 from support.documents import first_programmes
 from support.facts import at, balance, granted, opened, paid, registered
@@ -263,3 +265,21 @@ class TestWhyOfNothing:
         self, bank: Bank, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, complaint: str
     ) -> None:
         assert complaint in self.told(bank, capsys, *arguments, code=code)
+
+
+def test_an_archive_answers_as_its_store_does(
+    bank: Bank, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tidings, folder = bank.tidings, tmp_path / "archive"
+    write_archive(tidings.history, folder, before=None, progress=lambda _: None, rows_in_file=20)
+    for command in (
+        ["replay", "c-1", "--as-of", MARCH.isoformat()],
+        ["replay", "c-2", "--diff"],
+        ["why", "--customer", "c-1", "--on", "2026-05-03"],
+        ["why", "--customer", "c-2", "--from", "2026-03-01", "--to", "2026-03-10"],
+    ):
+        told = []
+        for where in (["--store", bank.settings.store], ["--archive", str(folder)]):
+            assert run([*command, *where, "--json"]) == 0
+            told.append(capsys.readouterr().out)
+        assert told[0] == told[1]

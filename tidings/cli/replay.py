@@ -10,7 +10,6 @@ from audit.changes import changes
 from audit.replay import BY, By, Replayed, replay
 from audit.ruling import RecordedShelf
 from audit.standing import Standing, standing
-from domain.clock import from_micros
 from domain.customer import Customer
 from domain.errors import NotFound
 from domain.tally import by_day
@@ -97,10 +96,9 @@ def _replayed(
 
 
 def _standing(history: AnyHistory, replayed: Replayed, as_of: datetime | None) -> Standing:
-    """How the customer stands then, or at the end of what was replayed."""
-    customer, whole = replayed.customer, len(replayed.history) == replayed.last_version
-    reached = from_micros(history.reached(replayed.partition))
-    at = as_of or (max(customer.clock_at, reached) if whole else customer.clock_at)
+    """How the customer stands then, or at the last event that was replayed."""
+    customer = replayed.customer
+    at = as_of or customer.clock_at
     shelf = RecordedShelf(history, replayed.partition, replayed.stored, rules_of(history.rulebooks()))
     book = shelf.at(at)
     policy = None if book is None else book.rules.policy

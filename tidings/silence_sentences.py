@@ -12,8 +12,8 @@ from tidings.why_sentences import chain_sentences, ruling_sentence
 from tidings.wording import Wording
 
 
-def answer_sentences(answer: Answer, wording: Wording) -> list[str]:
-    """The answer in whole sentences, the reason first."""
+def answer_sentences(answer: Answer, wording: Wording, *, rules: bool = True) -> list[str]:
+    """The answer in whole sentences, the reason first; the last one names the rules, if ``rules`` asks so."""
     values = _values(answer, wording)
     told = [wording.tell(_code(answer), values), *_rule(answer, values, wording)]
     told += [_leaf(leaf, wording) for leaf in answer.unmet]
@@ -23,7 +23,7 @@ def answer_sentences(answer: Answer, wording: Wording) -> list[str]:
         told.append(wording.tell("silence.became", values))
     told.append(_basis(answer, wording))
     told += chain_sentences(answer.chain, values, wording)
-    if answer.rules is not None:
+    if rules and answer.rules is not None:
         told.append(ruling_sentence(answer.rules, wording))
     return told
 

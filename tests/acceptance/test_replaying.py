@@ -50,7 +50,8 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
     made.take(life())
     made.run(TOLD)
     (journey,) = [j for j in first_programmes().journeys if j.journey == "birthday"]
-    made.publish(replace(journey, version=journey.version + 1, topic="other"))
+    later = replace(journey, version=journey.version + 1, topic="other")
+    made.publish(later, replace(journey, journey="own"))
     made.take([envelope("c-1", HAPPENED, opened(holding="d-9")), envelope("c-1", HAPPENED, paid())])
     made.run(JUNE)
     return made
@@ -231,6 +232,25 @@ class TestWhyOfNothing:
             assert (answer["reason"], answer["version"]) == ("not_the_day", version)
             assert answer["rules"]["rulebook"] == version
             assert answer["sentences"][0].startswith("It was not their day")
+
+    def test_a_journey_that_came_later_was_not_in_force(
+        self, bank: Bank, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for day, reason in (
+            ("2026-03-09", "not_in_force"),
+            ("2026-05-02", "not_the_day"),
+            ("2026-05-03", "sent"),
+        ):
+            asked = ("--customer", "c-1", "--journey", "own", "--on", day, "--json")
+            (answer,) = json.loads(self.told(bank, capsys, *asked))["answers"]
+            assert answer["reason"] == reason
+
+    def test_rules_that_all_answers_share_are_told_once(
+        self, bank: Bank, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = self.told(bank, capsys, "--customer", "c-1", "--on", "2026-05-02")
+        assert text.count("Journey ") == 5
+        assert text.count("Rules of then") == 1
 
     def test_a_message_is_known_by_the_beginning_of_its_id(
         self, bank: Bank, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,7 @@
 
 from msgspec import to_builtins
 
-from audit.life import Answer, Life
+from audit.life import Life
 from audit.replay import replay
 from audit.ruling import RecordedShelf
 from audit.silence import Question, answers
@@ -15,6 +15,7 @@ from tidings.cli.moments import check_days
 from tidings.cli.reading import AnyHistory
 from tidings.cli.terminal import Terminal
 from tidings.silence_sentences import answer_sentences, heading
+from tidings.why_sentences import ruling_sentence
 
 
 def tell_silence(terminal: Terminal, history: AnyHistory, customer: str, question: Question) -> None:
@@ -47,8 +48,17 @@ def tell_silence(terminal: Terminal, history: AnyHistory, customer: str, questio
     }
     terminal.json(told)
     terminal.tell("silence.title", **named)
+    # Rules that all answers share are told once.
+    rules_of_all = {answer.rules for answer in found}
+    apart = len(found) == 1 or len(rules_of_all) > 1
     for answer in found:
-        _show(terminal, answer)
+        terminal.write()
+        terminal.write(heading(answer, wording), style="bold")
+        for sentence in answer_sentences(answer, wording, rules=apart):
+            terminal.write(f"  {sentence}")
+    if not apart and (shared := next(iter(rules_of_all))) is not None:
+        terminal.write()
+        terminal.write(ruling_sentence(shared, wording))
 
 
 def life_of(history: History, customer: str, rules: dict[int, Rules]) -> Life:
@@ -61,13 +71,6 @@ def life_of(history: History, customer: str, rules: dict[int, Rules]) -> Life:
         reached=from_micros(history.reached(replayed.partition)),
         seqs=[stored.seq for stored in replayed.stored],
     )
-
-
-def _show(terminal: Terminal, answer: Answer) -> None:
-    terminal.write()
-    terminal.write(heading(answer, terminal.wording), style="bold")
-    for sentence in answer_sentences(answer, terminal.wording):
-        terminal.write(f"  {sentence}")
 
 
 def _check_names(rules: dict[int, Rules], question: Question) -> None:

@@ -28,6 +28,7 @@ from tidings.authoring import all_rules
 from tidings.cli import run
 
 NEW_YEAR, MARCH, JUNE = at("2026-01-01 12:00"), at("2026-03-01 12:00"), at("2026-06-01 12:00")
+LATER = at("2026-05-20 12:00")
 HAPPENED, TOLD = at("2026-02-01 12:00"), at("2026-04-01 12:00")
 
 
@@ -39,12 +40,13 @@ def life() -> list[Envelope]:
         envelope("c-1", at("2026-01-05 12:00"), opened(kind="loan")),
         *(envelope("c-1", at(when), balance(amount)) for when, amount in growth),
         envelope("c-2", NEW_YEAR, registered()),
+        envelope("c-3", LATER, registered()),
     ]
 
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    """Two customers; of the first a contract of 1 February is told on 1 April, under other rules."""
+    """Three customers; of the first a contract of 1 February is told on 1 April, under other rules."""
     folder = tmp_path_factory.mktemp("bank")
     made = Bank(folder, partitions=1)
     made.take(life())
@@ -143,7 +145,8 @@ class TestStanding:
     def test_the_rules_of_any_moment_are_those_that_the_partition_cited_last(self, bank: Bank) -> None:
         history = bank.tidings.history
         all_of_them = list(history.events(1, upto=history.last_seq(1)))
-        shelf = shelf_of(bank, "c-2")
+        # Of somebody who came late nothing of their own says which rules were in force before.
+        shelf = shelf_of(bank, "c-3")
         numbers = set()
         for event in all_of_them:
             for micros in (event.recorded_at - 1, event.recorded_at, event.recorded_at + 1):
@@ -203,7 +206,7 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("arguments", "code", "complaint"),
         [
-            (["c-"], 1, "Did you mean c-1, c-2?"),
+            (["c-"], 1, "Did you mean c-1, c-2, c-3?"),
             (["c-1", "--as-of", "2199-01-01T00:00:00Z"], 1, "lies ahead"),
             (["c-1", "--as-of", "1999-01-01T00:00:00Z"], 1, "before the record, which begins at 2026-01-01"),
             (["c-1", "--as-of", "2026-13-01"], 2, "is no ISO 8601 instant"),
@@ -264,7 +267,7 @@ class TestWhyOfNothing:
     @pytest.mark.parametrize(
         ("arguments", "code", "complaint"),
         [
-            (["--customer", "c-", "--on", "2026-05-03"], 1, "Did you mean c-1, c-2?"),
+            (["--customer", "c-", "--on", "2026-05-03"], 1, "Did you mean c-1, c-2, c-3?"),
             (
                 ["--customer", "c-1", "--journey", "birthdya", "--on", "2026-05-03"],
                 1,

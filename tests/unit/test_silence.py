@@ -362,6 +362,20 @@ class TestFactsAndSilences:
         assert (stayed.reason, stayed.values["class"]) == ("same_class", "mass")
         assert [(leaf.name, leaf.seen) for leaf in stayed.unmet] == [("assets", "1000")]
 
+    def test_the_class_that_the_same_fact_changed_is_the_one_that_is_asked(self) -> None:
+        scenario = life(
+            own(
+                "fact, fact: balance.recorded/1, when: {is: in_segment, segment: asset-tier, classes: [mass]}"
+            ),
+            ("2026-01-01 12:00", BORN),
+            ("2026-02-01 12:00", balance("1000")),
+            ("2026-03-01 12:00", balance("600000")),
+            segments=SEGMENTS,
+        )
+        assert reason(scenario, "2026-02-01", "own") == "sent"
+        answer = one(scenario, "2026-03-01")
+        assert (answer.reason, [leaf.seen for leaf in answer.unmet]) == ("condition", ["wealth"])
+
 
 class TestSeveral:
     def test_without_a_journey_every_one_in_force_answers(self) -> None:

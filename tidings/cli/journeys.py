@@ -12,7 +12,7 @@ from journeys.definition import Branch, Journey, Segment, Split, followers
 from journeys.experiments import experiment_of
 from tidings.authoring import in_force
 from tidings.bootstrap import bootstrap
-from tidings.cli import changing, trying
+from tidings.cli import backtest, changing, trying
 from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
@@ -38,7 +38,7 @@ def command() -> None:
     """Journeys: what is published, what is wrong with what is not, trials, what came of it, and changes."""
 
 
-for other_command in (start_command, report, *trying.COMMANDS, *changing.COMMANDS):
+for other_command in (start_command, report, *trying.COMMANDS, backtest.backtest_command, *changing.COMMANDS):
     command.add_command(other_command)
 
 

@@ -139,7 +139,7 @@ def _passages(terminal: Terminal, journey: Journey, passages: Passages) -> None:
         ("no_tasks", "", passages.no_tasks),
     ):
         heading = wording.tell(f"trying.what.{group}")
-        rows += [(heading, _named(terminal, prefix, name), number) for name, number in _sorted(counts)]
+        rows += [(heading, named(terminal, prefix, name), number) for name, number in _sorted(counts)]
     if passages.waiting:
         rows.append((wording.tell("trying.what.waiting"), "", passages.waiting))
     if rows:
@@ -147,7 +147,7 @@ def _passages(terminal: Terminal, journey: Journey, passages: Passages) -> None:
         terminal.table("trying", ["what", "which", "number"], rows)
 
 
-def _named(terminal: Terminal, prefix: str, name: str) -> str:
+def named(terminal: Terminal, prefix: str, name: str) -> str:
     """A rule, reason or channel in words; a cap with its own name."""
     rule, _, own = name.partition(":")
     wording = terminal.wording
@@ -209,7 +209,7 @@ def _conflicts(terminal: Terminal, journey: Journey, found: Tried) -> None:
 
 def _reasons(terminal: Terminal, lost: Counter[str]) -> Iterable[str]:
     for name, number in _sorted(lost):
-        yield f"{_named(terminal, '', name)} {number:,}"
+        yield f"{named(terminal, '', name)} {number:,}"
 
 
 def _sorted(counts: Counter[str]) -> Sequence[tuple[str, int]]:

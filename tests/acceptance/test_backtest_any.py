@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from channels.base import Retry
 from channels.breaker import Breaking, Guarded
+from domain.caps import Cap
 from domain.catalogue import Envelope
 from journeys.definition import Journey
-from support.bank import Bank
+from support.asking import SHIPPED
+from support.bank import PUBLISHED_AT, Bank
 from support.changing import migrate, order, put_in_force
 from support.documents import first_programmes
 from support.made_up import journeys, runs_to_its_end
@@ -32,11 +35,19 @@ from support.outcomes import (
 from support.reliving import relived
 from support.strategies import END, START, entered, entries, instants, lives
 from support.versions import Change, changes, passages
+from tidings.authoring import publish
+from tidings.documents import Documents
 
 pytestmark = pytest.mark.slow
 MIDDLE = START + timedelta(days=300)
 some = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 periods = st.tuples(instants, instants).filter(lambda pair: pair[0] < pair[1])
+
+
+def put_all_in_force(bank: Bank, documents: Documents) -> None:
+    tidings = bank.tidings
+    publish(tidings.engine, documents, at=PUBLISHED_AT)
+    tidings.engine.dispose()
 
 
 def published() -> st.SearchStrategy[tuple[Journey, ...]]:
@@ -139,6 +150,13 @@ def test_pauses_migrations_and_new_versions_come_out_as_recorded(
     deaths=DEATHS,
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
+@example(
+    steps=[Step(timedelta(0), [("ask", "c-1", "marketing")])],
+    scripts=([Act(Retry("busy", after=None, provider="one"), takes=False, seconds=1)], []),
+    mute=[],
+    deaths=frozenset(),
+    shares=(1.0, 0.5),
+)
 def test_by_the_clock_on_the_wall_providers_answers_are_given_as_they_were(
     steps: list[Step],
     scripts: tuple[list[Act], list[Act]],
@@ -169,3 +187,33 @@ def test_by_the_clock_on_the_wall_providers_answers_are_given_as_they_were(
         assert again.found.unlike == []
         assert again.rows == []
         assert again.found.assumed.accepted == 0
+
+
+@some
+@given(
+    had=published(),
+    tries=published(),
+    told=lives(most=12),
+    late=lives(most=5),
+    cap=st.integers(0, 3),
+)
+def test_what_would_have_been_sent_is_what_a_bank_with_these_documents_sends(
+    had: tuple[Journey, ...], tries: tuple[Journey, ...], told: list[Envelope], late: list[Envelope], cap: int
+) -> None:
+    """Two banks with the same facts, of which one has the documents from the beginning."""
+    caps = (Cap(name="tight", purposes=("care", "service"), at_most=cap, in_days=9),)
+    policy = replace(SHIPPED.policy, version=7, caps=caps) if cap else None
+    with tempfile.TemporaryDirectory() as folder:
+        banks = Bank(Path(folder), name="had"), Bank(Path(folder), name="tries")
+        for bank, journeys_, ruling in zip(banks, (had, tries), (None, policy), strict=True):
+            put_all_in_force(bank, Documents(list(journeys_), [], policy=ruling))
+            bank.take([fact for fact in told if fact.occurred_at <= MIDDLE])
+            bank.run(MIDDLE)
+            bank.take([replace(f, fact=replace(f.fact, id=f"late-{f.fact.id}")) for f in late])
+            bank.take(told)
+            bank.run(END)
+        begun = START - timedelta(days=1)
+        tried = relived(banks[0], *tries, policy=policy, begun=begun, ended=END)
+        there = relived(banks[1], begun=begun, ended=END)
+        assert tried.found.unlike == there.found.unlike == []
+        assert tried.found.tried == there.found.was

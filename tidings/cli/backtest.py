@@ -15,7 +15,8 @@ from msgspec import Struct
 from domain.errors import InputRefused, NotFound, StoreUnusable
 from journeys.rulebook import Rules
 from tidings.authoring import rules_of, templates_of
-from tidings.cli.backtest_shown import COLUMNS, cells, show
+from tidings.cli.backtest_data import COLUMNS, cells
+from tidings.cli.backtest_shown import show
 from tidings.cli.backtest_source import opened
 from tidings.cli.publishing import checked, tell_problems
 from tidings.cli.reading import Source, archive_option
@@ -108,6 +109,9 @@ def backtest_command(
         channels or terminal.settings.channels,
         workers,
     )
+    if file:
+        # Whether it can be written is better known before than after.
+        _put_together(file, Path(), [])
     with TemporaryDirectory() as folder:
         work = partial(_share, job, Path(folder) if file else None)
         with terminal.progress("trying.progress", size) as advance:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from channels.base import Outgoing
 from domain.catalogue import Fact
+from domain.clock import to_micros
 from domain.codec import encode_body, restored
 from domain.customer import Customer
 from domain.errors import StoreCorrupt
@@ -174,9 +175,7 @@ class _Lives:
     """Both lives of one customer after the other."""
 
     def __init__(self, period: Period, rulebooks: Rulebooks, found: Found, price: Price | None) -> None:
-        self._period, self._rulebooks, self._found = period, rulebooks, found
-        self._was = Fates(found.was, price)
-        self._tried = Fates(found.tried, price)
+        self._period, self._rulebooks, self._found, self._price = period, rulebooks, found, price
 
     def enter(self, times: Times) -> None:
         """Another partition begins, to which rulebooks came at these times."""
@@ -190,42 +189,37 @@ class _Lives:
     def of(self, partition: int, stream: int, subject: str, events: Sequence[StoredEvent]) -> list[Row]:
         """What differs for this customer."""
         period, found = self._period, self._found
+        was, tried = Fates(self._price), Fates(self._price)
         try:
             past = recorded(subject, events, begun=period.begun, ended=period.ended)
             if past is None:
                 return []
             check = _Check(past)
-            check.end(self._lived(past, self._then_was, self._was, check.note).customer)
-            assumed = self._lived(past, self._then_tried, self._tried).assumed
-        except StoreCorrupt as error:
-            if error.code == "store.history_removed":
+            check.end(self._lived(past, self._then_was, was, check.note).customer)
+            assumed = self._lived(past, self._then_tried, tried).assumed
+        except Exception as error:
+            # A record is whatever somebody has made of it: what cannot be followed is told and left out.
+            if isinstance(error, StoreCorrupt) and error.code == "store.history_removed":
                 raise
-            return self._give_up(partition, subject, error.code)
-        except (KeyError, AssertionError, StopIteration) as error:
-            # The record refers to what it never had: audit verify tells its place.
-            return self._give_up(partition, subject, repr(error))
+            self._note(Astray(partition, subject, "unreadable", made=repr(error)))
+            return []
         found.customers += 1
         found.events += len(past.events)
         found.compared += check.same
         found.assumed.add(assumed)
-        if check.astray is None:
-            found.sent += sum(fate.is_sent for fate in self._was.messages.values())
-        else:
-            found.sent += _sent(past)
+        found.was.add(was.end())
+        found.tried.add(tried.end())
+        found.sent += was.sums.sent if check.astray is None else _sent(past)
+        if check.astray is not None:
             version, made = check.astray
             stored = past.events.get(version)
             reason = "erased" if any(event.kind == _ERASED for event in events) else "differs"
             self._note(Astray(partition, subject, reason, version, stored.kind if stored else "", made))
-        self._was.end()
-        self._tried.end()
-        rows = unlike(
-            self._was.messages, self._tried.messages, partition=partition, stream=stream, customer=subject
-        )
+        rows = unlike(was.messages, tried.messages, partition=partition, stream=stream, customer=subject)
         found.differences.count(rows)
         return rows
 
     def _lived(self, past: Recorded, then: Then, fates: Fates, check: Note | None = None) -> Relived:
-        fates.begin()
 
         def note(before: Customer, events: Sequence[Event], leaving: Sequence[Outgoing]) -> None:
             fates.note(before, events, leaving)
@@ -235,10 +229,6 @@ class _Lives:
         life = Relived(past, then, note=note)
         life.live(begun=self._period.begun, ended=self._period.ended)
         return life
-
-    def _give_up(self, partition: int, subject: str, why: str) -> list[Row]:
-        self._note(Astray(partition, subject, "unreadable", made=why))
-        return []
 
     def _note(self, astray: Astray) -> None:
         self._found.astray[astray.reason] += 1
@@ -274,16 +264,17 @@ class _Check:
         stored = self._recorded.get(event.version)
         if stored is None:
             return False
-        known = restored(stored)
-        if (known.kind, known.recorded_at, known.cause) != (event.kind, event.recorded_at, event.cause):
+        known = (stored.kind, stored.recorded_at, stored.cause)
+        if known != (event.kind, to_micros(event.recorded_at), event.cause):
             return False
         # A fact was not made by us.
-        return isinstance(event.body, Fact) or encode_body(known.body) == encode_body(event.body)
+        body = stored.body if stored.clear is None else stored.clear
+        return isinstance(event.body, Fact) or encode_body(event.body) == body
 
 
 def _sent(past: Recorded) -> int:
     """How many messages the record says were sent in the period."""
-    fates = Fates(Sums())
+    fates = Fates()
     requests = {name: state.request for name, state in past.before.messages.items()}
     for stored in past.events.values():
         if stored.kind in _OF_MESSAGES:

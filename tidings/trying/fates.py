@@ -118,20 +118,17 @@ class Sums(Struct):
 
 
 class Fates:
-    """Follows one customer's events after the other, and counts into ``sums``."""
+    """Follows the events of one customer; ``sums`` are complete after ``end``."""
 
-    def __init__(self, sums: Sums, price: Price | None = None) -> None:
-        self.sums = sums
-        self._price = price
+    def __init__(self, price: Price | None = None) -> None:
+        self.sums = Sums()
         self.messages: dict[str, Fate] = {}
+        self._price = price
 
-    def begin(self) -> None:
-        """Another customer."""
-        self.messages = {}
-
-    def end(self) -> None:
-        """The customer's period is over."""
+    def end(self) -> Sums:
+        """The customer's period is over; gives what it comes to."""
         self.sums.count(self.messages.values())
+        return self.sums
 
     def note(self, before: Customer, events: Sequence[Event], leaving: Sequence[Outgoing]) -> None:
         """An input of the customer and what followed, with the messages that left."""

@@ -5,7 +5,7 @@ answers that it knows are given. Nothing here reads a store, sends or writes.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
@@ -116,10 +116,12 @@ class Relived:
         passed = [n for at, n in self._then.switches if at < begun and n > self._past.number]
         self._set(max([self._past.number, *filter(self._is_near, passed)]))
         owed = [state for state in self.customer.messages.values() if state.sending is not None]
+        leaving: list[Outgoing] = []
         for state in sorted(owed, key=lambda state: state.sending_version):
             assert state.sending is not None  # noqa: S101 - chosen so
             if (said := self._word_on(state.request.message, state.sending.channel)) is not None:
-                self._answer_as_said(state.request.message, said, sent_at=said.sent_at)
+                leaving += self._answer_as_said(state.request.message, said, sent_at=said.sent_at)
+        self._hand_over(leaving)
         if self._then.begins(self._number):
             self._adopt(begun)
 
@@ -228,7 +230,10 @@ class Relived:
 
     def _take(self, given: Input, *, clock_at: datetime) -> None:
         """An input and all that follows; providers' answers come directly behind, in the order of intents."""
-        leaving = deque(self._taken(given, clock_at=clock_at))
+        self._hand_over(self._taken(given, clock_at=clock_at))
+
+    def _hand_over(self, messages: Iterable[Outgoing]) -> None:
+        leaving = deque(messages)
         while leaving:
             leaving.extend(self._answer(leaving.popleft()))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from domain.clock import from_micros
+from domain.errors import StoreCorrupt
 from domain.ports import History, StoredEvent
 from stores.history import StoredHistory
 
@@ -31,7 +32,8 @@ class Times(Struct, frozen=True):
 def times_of(history: History, partition: int) -> Times | None:
     """The partition's times; None where nothing was recorded.
 
-    No worker goes back to an older rulebook, so numbers only grow.
+    No worker goes back to an older rulebook, so numbers only grow. Raises StoreCorrupt where the beginning is
+    in the store no more.
     """
     if isinstance(history, StoredHistory):
         return _searched(history, partition)
@@ -58,6 +60,11 @@ def _searched(history: History, partition: int) -> Times | None:
 
     first = at(1)
     if first is None:
+        # Later events without the first: the beginning lies in an archive.
+        if (later := next(iter(history.events(partition, upto=ENDLESS)), None)) is not None:
+            raise StoreCorrupt(
+                "store.history_removed", customer=history.subjects(partition).get(later.stream)
+            )
         return None
     beyond = 2
     while at(beyond) is not None:

@@ -1,5 +1,6 @@
 """A small bank's recorded months, lived again with other documents: every difference is known beforehand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from channels.base import Rejected
 from domain import catalogue as facts
 from domain.caps import Cap
 from domain.catalogue import Envelope
@@ -16,22 +18,29 @@ from journeys.definition import (
     Case,
     DaysSince,
     End,
+    EnterOnSegment,
     EnterOnSilence,
+    FactCount,
+    InSegment,
     Journey,
+    Segment,
+    SegmentClass,
     Step,
     Task,
     Wait,
 )
 from support.asking import SHIPPED
-from support.bank import Bank
+from support.bank import PUBLISHED_AT, Bank
 from support.changing import TEMPLATES, asked, own, put_in_force, send
 from support.facts import at, granted, paid, registered
 from support.reliving import relived
 from support.scenario import envelope
 from support.scripted import Scripted
 from support.wall import MORNING, Service
+from tidings.authoring import publish
 from tidings.documents import Documents
 from tidings.trying.backtest import Chosen
+from tidings.trying.fates import Sort
 
 BEGUN, ENDED = at("2026-01-01 00:00"), at("2026-03-01 00:00")
 ASKED = at("2026-01-05 10:00")
@@ -289,3 +298,90 @@ def test_the_very_instant_of_the_end_is_not_in_the_period(bank: Bank) -> None:
     due = at("2026-01-08 10:00")
     assert relived(bank, begun=due, ended=ENDED).found.was.sent == 2
     assert relived(bank, begun=BEGUN, ended=due).found.was.sent == 2
+
+
+def test_what_a_document_rests_on_may_have_been_published_later(bank: Bank) -> None:
+    """A rulebook of that time lacks the template and the segment; the newest are taken."""
+    paying = SegmentClass(
+        name="paying", title={"en": "Paying"}, when=DaysSince(fact="transaction.posted/1", at_most=90)
+    )
+    segment = Segment(segment="habits", version=3, title={"en": "Habits"}, classes=(paying,))
+    later = replace(TEMPLATES[0], template="t-later", version=2)
+    tidings = bank.tidings
+    publish(tidings.engine, Documents([], [later], segments=(segment,)), at=PUBLISHED_AT)
+    tidings.engine.dispose()
+    bank.run(ENDED + timedelta(days=1))
+    some = Branch(
+        step="some",
+        cases=(Case(when=InSegment(segment="habits", classes=("paying",)), next="third"),),
+        otherwise="end",
+    )
+    draft = offers(version=2, middle=[some, send("third", "t-later", "second")])
+    again = relived(bank, draft, begun=BEGUN, ended=ENDED)
+    assert again.found.unlike == []
+    assert sorted(again.what) == [("c-1", "third", "more"), ("c-2", "second", "fewer")]
+    assert again.found.tried.messages.keys() >= {Sort("own", "t-later", "email", "marketing", "sent", "")}
+
+
+def test_a_tried_segment_holds_in_place_of_the_one_in_force(tmp_path: Path) -> None:
+    bank = Bank(tmp_path)
+    known, tried = (
+        Segment(
+            segment="habits",
+            version=1,
+            title={"en": "Habits"},
+            classes=(
+                SegmentClass(
+                    name="busy",
+                    title={"en": "Busy"},
+                    when=FactCount(fact="transaction.posted/1", in_days=30, at_least=at_least),
+                ),
+            ),
+        )
+        for at_least in (2, 1)
+    )
+    journey = offers(enter=EnterOnSegment(segment="habits", on="entered"))
+    tidings = bank.tidings
+    publish(tidings.engine, Documents([journey], TEMPLATES, segments=(known,)), at=PUBLISHED_AT)
+    tidings.engine.dispose()
+    bank.take(people("c-1"))
+    bank.take([envelope("c-1", at(f"2026-01-{day} 12:00"), paid()) for day in ("10", "15")])
+    bank.run(ENDED)
+    again = relived(bank, drafts=Documents([], [], segments=(tried,)), begun=BEGUN, ended=ENDED)
+    # The occasion is another event of the record, so the messages are others.
+    assert Counter(again.what) == {
+        ("c-1", step, what): 1 for step in ("first", "second") for what in ("more", "fewer")
+    }
+    sent = sorted(row.now.at for row in again.rows if row.now)
+    assert sent == [at("2026-01-10 12:00"), at("2026-01-14 10:00")]
+
+
+def test_work_is_the_same_also_where_its_place_in_the_history_has_shifted(tmp_path: Path) -> None:
+    """Who enters by a segment enters by the event's place: other messages before it change all ids."""
+    bank = Bank(tmp_path)
+    bank.channels = Scripted(Rejected("busy line")).channels
+    busy = SegmentClass(
+        name="busy",
+        title={"en": "Busy"},
+        when=FactCount(fact="transaction.posted/1", in_days=30, at_least=1),
+    )
+    segment = Segment(segment="habits", version=1, title={"en": "Habits"}, classes=(busy,))
+    working = Task(step="work", role="operator", title={"en": "Work"}, due_days=2, next="wait")
+    done = Await(step="wait", fact="task.done/1", within_days=4, at="10:00", next="second", otherwise="end")
+    journey = offers(enter=EnterOnSegment(segment="habits", on="entered"), middle=[working, done])
+    tidings = bank.tidings
+    publish(tidings.engine, Documents([journey], TEMPLATES, segments=(segment,)), at=PUBLISHED_AT)
+    tidings.engine.dispose()
+    bank.take([*people("c-1"), asked(ASKED), envelope("c-1", at("2026-01-20 12:00"), paid())])
+    bank.run(at("2026-01-25 12:00"))
+    (task,) = [task.id for task in bank.tidings.ledger.tasks()]
+    told = facts.TaskDone(source="/desk", id="done", task=task)
+    bank.take([envelope("c-1", at("2026-01-26 12:00"), told)])
+    bank.run(ENDED)
+    new = own(send("one", "t-c", "end"), End(step="end"), journey="new")
+    again = relived(bank, new, begun=BEGUN, ended=ENDED)
+    then = {(sort.template, sort.status) for sort in again.found.was.messages}
+    assert then == {("t-a", "rejected"), ("t-b", "sent")}
+    assert again.what == [("c-1", "one", "more")]
+    assumed = again.found.assumed
+    assert (assumed.accepted, assumed.left_out, assumed.moved) == (1, 0, 0)

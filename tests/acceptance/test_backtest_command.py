@@ -274,3 +274,18 @@ def test_a_store_that_never_ran_says_so(
 ) -> None:
     _, err = told(capsys, draft, *PERIOD, *of(Bank(tmp_path)), code=1)
     assert "nothing has been recorded yet" in err
+
+
+def test_where_the_beginning_was_removed_the_archive_is_asked_for(
+    lived_in: Bank, tmp_path: Path, draft: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank = Bank(tmp_path, name="removed")
+    shutil.copyfile(lived_in.path, bank.path)
+    archive = tmp_path / "archive"
+    removing = ["archive", str(archive), "--before", "2026-03-01T00:00:00Z", "--remove", *of(bank)]
+    assert cli.run(removing) == 0
+    capsys.readouterr()
+    _, err = told(capsys, draft, *PERIOD, *of(bank), code=1)
+    assert "name both (--store and --archive)" in err
+    whole, _ = told(capsys, draft, *PERIOD, *of(lived_in), "--json")
+    assert told(capsys, draft, *PERIOD, *of(bank), "--archive", str(archive), "--json")[0] == whole

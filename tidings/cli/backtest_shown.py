@@ -258,7 +258,7 @@ def _rows(terminal: Terminal, rows: Iterable[Row]) -> None:
 
 def _told(terminal: Terminal, side: Side | None) -> str:
     if side is None:
-        return terminal.wording.tell("not_asked")
+        return terminal.wording.tell("backtest.status.not_asked")
     status = terminal.wording.tell(f"backtest.status.{side.status}")
     rule = f" ({named(terminal, '', side.rule)})" if side.rule else ""
     channel = terminal.wording.tell(f"channel.{side.channel}")

@@ -36,7 +36,8 @@ class Fate(Struct):
 
     ``sent`` was accepted, ``sending`` has no answer yet, ``waiting`` is put off beyond the end. ``rule`` is
     the last that stood against it. ``words`` is the digest of what left; ``segments`` and ``amount`` are the
-    estimate for a text message.
+    estimate for a text message. ``asked_by`` names the passage that began in the period by its journey and
+    instant, with step and visit: an id may come from a place in the history, and places shift.
     """
 
     journey: str
@@ -52,6 +53,7 @@ class Fate(Struct):
     segments: int = 0
     amount: Decimal | None = None
     currency: str = ""
+    asked_by: tuple[str, datetime, str, int] | None = None
 
     @property
     def is_sent(self) -> bool:
@@ -124,6 +126,7 @@ class Fates:
         self.sums = Sums()
         self.messages: dict[str, Fate] = {}
         self._price = price
+        self._begun: dict[str, datetime] = {}
 
     def end(self) -> Sums:
         """The customer's period is over; gives what it comes to."""
@@ -145,19 +148,19 @@ class Fates:
         match body:
             case EnrolmentStarted():
                 self.sums.entered[body.journey] += 1
+                self._begun[body.enrolment] = event.recorded_at
             case MessageRequested():
-                self.messages[body.message] = _asked(body, event.recorded_at)
+                asked = self.messages[body.message] = _asked(body, event.recorded_at)
+                if (begun := self._begun.get(body.enrolment)) is not None:
+                    asked.asked_by = (body.journey, begun, body.step, body.visit)
             case MessageSending():
-                fate = self._moved(body.message, requests, event, "sending", "")
-                if fate is not None:
+                if fate := self._moved(body.message, requests, event, "sending", ""):
                     fate.channel, fate.words = body.channel, body.content_sha256
             case MessageDeferred() | MessageSuppressed():
                 rule = rule_of(body.rule, body.values)
                 put_off = isinstance(body, MessageDeferred)
-                fate = self._moved(
-                    body.message, requests, event, "waiting" if put_off else "suppressed", rule
-                )
-                if fate is not None:
+                status: Status = "waiting" if put_off else "suppressed"
+                if fate := self._moved(body.message, requests, event, status, rule):
                     fate.channel = body.channel
                 if body.rule == "cap":
                     self.sums.held[str(body.values["cap"]), "put_off" if put_off else "not_sent"] += 1

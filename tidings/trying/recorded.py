@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from domain.clock import from_micros
 from domain.codec import restored
@@ -19,6 +20,7 @@ from domain.events import (
     EVENTS,
     KIND_OF,
     Body,
+    EnrolmentStarted,
     Event,
     MessageAccepted,
     MessageSending,
@@ -46,7 +48,8 @@ _SPEAKS_OF = {
 }
 # What others answer to, and providers' answers.
 _MAKING = frozenset(
-    KIND_OF[body] for body in (MessageSending, TaskCreated, WebhookCalled, *get_args(Outcome))
+    KIND_OF[body]
+    for body in (EnrolmentStarted, MessageSending, TaskCreated, WebhookCalled, *get_args(Outcome))
 )
 _WakeUp = tuple[datetime, str]
 
@@ -76,6 +79,13 @@ class Told:
             self._body = restored(self._stored).body
         return self._body
 
+    def about_that(self, name: str) -> Body:
+        """What it says, with another name for what it speaks of."""
+        if not self.about or name == self.about:
+            return self.body
+        changed: Body = replace(self.body, **{_SPEAKS_OF[self.kind]: name})
+        return changed
+
 
 class Said(Struct, frozen=True):
     """What the provider said of one handing over, by this channel, ``after`` the intent of ``sent_at``."""
@@ -103,7 +113,8 @@ class Recorded(Struct):
     """The customer ``before`` the period, who had come to rulebook ``number``, and what the period brought.
 
     ``events`` are all of the period by version. ``ahead`` counts the wake-ups that the record tells, also
-    after the period. ``answers`` are the providers', in order, by message; ``made`` tells of messages that
+    after the period. ``begun`` are passages that began, by journey and instant, "" where several did.
+    ``answers`` are the providers', in order, by message; ``made`` tells of messages that
     arrived, tasks and calls, and ``echoes`` what was said of each.
     """
 
@@ -113,6 +124,7 @@ class Recorded(Struct):
     inputs: list[Told] = field(default_factory=list)
     events: dict[int, StoredEvent] = field(default_factory=dict)
     ahead: Counter[_WakeUp] = field(default_factory=Counter)
+    begun: dict[tuple[str, datetime], str] = field(default_factory=dict)
     answers: dict[str, list[Said]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
     echoes: dict[str, list[Told]] = field(default_factory=dict)
@@ -183,6 +195,9 @@ class _Reading:
         match body:
             case MessageSending():
                 intents[body.message] = Made(event.recorded_at, body.channel)
+            case EnrolmentStarted() if within:
+                passage = (body.journey, event.recorded_at)
+                found.begun[passage] = "" if passage in found.begun else body.enrolment
             case TaskCreated() if within:
                 found.made[body.task] = Made(event.recorded_at)
             case WebhookCalled() if within:

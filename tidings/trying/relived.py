@@ -32,6 +32,7 @@ from journeys.reach import passes_by
 from tidings.inputs import Input, adopted, answered, fired, take
 from tidings.trying.book import Book
 from tidings.trying.recorded import ADOPTED, TIMER_FIRED, Recorded, Said, Told
+from tidings.trying.same_work import SameWork
 
 # The customer before an input, what followed from it with the input first, and what left.
 Note = Callable[[Customer, Sequence[Event], Sequence[Outgoing]], None]
@@ -87,6 +88,7 @@ class Relived:
         self._said = {message: deque(answers) for message, answers in past.answers.items()}
         self._next: Told | None = None
         self._in_place: set[str] = set()
+        self._work = SameWork(past.begun)
         self._moved: list[tuple[datetime, int, Told]] = []
 
     def live(self, *, begun: datetime, ended: datetime) -> Customer:
@@ -226,7 +228,8 @@ class Relived:
         if passes_by(customer, told.kind, self._rules_now.rules, now):
             self.customer = heard(customer, told.kind, occurred_at=at, clock_at=now)
         else:
-            self._take(Input(told.kind, at, 0, told.body), clock_at=clock_at)
+            body = told.about_that(self._work.here(told.about))
+            self._take(Input(told.kind, at, 0, body), clock_at=clock_at)
 
     def _take(self, given: Input, *, clock_at: datetime) -> None:
         """An input and all that follows; providers' answers come directly behind, in the order of intents."""
@@ -243,6 +246,7 @@ class Relived:
         self.customer = taken.customer
         self._note(before, taken.events, taken.leaving)
         for event in taken.events:
+            self._work.note(event)
             match event.body:
                 case MessageAccepted(message=name) | MessageUnknown(message=name):
                     sending = before.messages[name].sending if name in before.messages else None
@@ -255,6 +259,7 @@ class Relived:
 
     def _come_to_be(self, name: str, at: datetime, channel: str) -> None:
         """What was answered to this in the record is answered now, as long after it as then."""
+        name = self._work.recorded(name)
         made = self._past.made.get(name)
         if made is None or made.channel != channel:
             return
@@ -266,7 +271,7 @@ class Relived:
 
     def _word_on(self, message: str, channel: str | None) -> Said | None:
         """The provider's next word on this message, if it went by the same channel."""
-        said = self._said.get(message)
+        said = self._said.get(self._work.recorded(message))
         return said.popleft() if said and said[0].channel == channel else None
 
     def _answer(self, message: Outgoing) -> Sequence[Outgoing]:
@@ -283,7 +288,7 @@ class Relived:
         at, recorded_at = said.at + moved, EPOCH if moved else said.recorded_at
         if max(at, recorded_at) >= self._ended:
             return ()
-        body: Body = said.body
+        body: Body = said.body if said.body.message == message else replace(said.body, message=message)
         if moved and isinstance(body, MessagePostponed):
             body = replace(body, until=body.until + moved)
         cause = self.customer.messages[message].sending_version

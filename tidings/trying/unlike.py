@@ -103,21 +103,38 @@ def unlike(
             fate.step,
             fate.purpose,
             what,
-            _side(was.get(name)),
-            _side(now.get(name)),
-            _moved(was.get(name), now.get(name)),
+            _side(then),
+            _side(tried),
+            _moved(then, tried),
         )
-        for name, fate, what in _found(was, now)
+        for name, then, tried in _pairs(was, now)
+        if (fate := tried or then) is not None and (what := _what(then, tried))
     ]
     return sorted(rows, key=lambda row: (min(side.at for side in (row.was, row.now) if side), row.message))
 
 
-def _found(was: Mapping[str, Fate], now: Mapping[str, Fate]) -> Iterator[tuple[str, Fate, str]]:
-    for name in was.keys() | now.keys():
-        then, tried = was.get(name), now.get(name)
-        fate = tried or then
-        if fate is not None and (what := _what(then, tried)):
-            yield name, fate, what
+def _pairs(
+    was: Mapping[str, Fate], now: Mapping[str, Fate]
+) -> Iterator[tuple[str, Fate | None, Fate | None]]:
+    """What became of each message in both lives, under its recorded id where there is one.
+
+    It is the same message by its id, or as the same step of the one passage that began at the same instant.
+    """
+    mine, theirs = (_by_passage(one, other) for one, other in ((was, now), (now, was)))
+    same = {mine[passage]: theirs[passage] for passage in mine.keys() & theirs.keys()}
+    for name, then in was.items():
+        yield name, then, now.get(same.get(name, name))
+    paired = set(same.values())
+    for name, tried in now.items():
+        if name not in was and name not in paired:
+            yield name, None, tried
+
+
+def _by_passage(fates: Mapping[str, Fate], others: Mapping[str, Fate]) -> dict[tuple[object, ...], str]:
+    """The messages that the other life does not know by their ids, by what asked for each of them alone."""
+    left = [(fate.asked_by, name) for name, fate in fates.items() if name not in others and fate.asked_by]
+    often = Counter(asked_by for asked_by, _ in left)
+    return {asked_by: name for asked_by, name in left if often[asked_by] == 1}
 
 
 def _what(was: Fate | None, now: Fate | None) -> str:

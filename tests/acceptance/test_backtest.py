@@ -32,7 +32,7 @@ from journeys.definition import (
 from support.asking import SHIPPED
 from support.bank import PUBLISHED_AT, Bank
 from support.changing import TEMPLATES, asked, own, put_in_force, send
-from support.facts import at, granted, paid, registered
+from support.facts import at, erased, granted, paid, registered
 from support.reliving import relived
 from support.scenario import envelope
 from support.scripted import Scripted
@@ -385,3 +385,44 @@ def test_work_is_the_same_also_where_its_place_in_the_history_has_shifted(tmp_pa
     assert again.what == [("c-1", "one", "more")]
     assumed = again.found.assumed
     assert (assumed.accepted, assumed.left_out, assumed.moved) == (1, 0, 0)
+
+
+def test_an_erased_customer_is_told_apart_from_an_altered_record(tmp_path: Path) -> None:
+    """What their decisions rested on is gone; everybody else comes out as recorded."""
+    bank = Bank(tmp_path)
+    bank.take([envelope(name, BEGUN, registered()) for name in ("c-1", "c-2")])
+    bank.run(at("2026-06-01 00:00"))
+    bank.take([envelope("c-1", at("2026-06-01 12:00"), erased())])
+    bank.run(at("2026-07-01 00:00"))
+    bank.sql(
+        "UPDATE events SET body = json_remove(body, '$.birth_date', '$.email', '$.phone', '$.device') "
+        "WHERE kind = 'customer.registered/1' AND (partition, stream) = "
+        "(SELECT partition, stream FROM streams WHERE subject = 'c-1')"
+    )
+    again = relived(bank, begun=BEGUN, ended=at("2026-07-01 00:00"))
+    assert again.found.astray == {"erased": 1}
+    assert again.found.customers == 2
+    assert (again.found.sent, again.found.was.sent) == (2, 1)
+    assert again.rows == []
+
+
+def test_rules_that_came_in_between_hold_for_who_has_no_entry_under_them(bank: Bank) -> None:
+    """Nothing was recorded of c-3 after the new policy: its day is known by the others of the partition."""
+    bank.run(ENDED)
+    never = Cap(name="never", purposes=("marketing",), at_most=0, in_days=1)
+    tidings = bank.tidings
+    policy = replace(SHIPPED.policy, version=7, caps=(never,))
+    publish(tidings.engine, Documents([], [], policy=policy), at=PUBLISHED_AT)
+    tidings.engine.dispose()
+    names = [f"n-{number}" for number in range(8)]
+    bank.take([envelope(name, at("2026-03-02 12:00"), registered()) for name in names])
+    ended = at("2026-04-01 00:00")
+    bank.run(ended)
+    quiet = EnterOnSilence(of="transaction.posted/1", days=50, at="11:00")
+    again = relived(bank, offers(journey="new", enter=quiet), begun=BEGUN, ended=ended)
+    held = {(row.customer, row.step, row.now and row.now.rule) for row in again.rows if row.what == "held"}
+    assert held == {("c-3", "first", "cap:never"), ("c-3", "second", "cap:never")}
+    assert [row for row in again.what if row[0] == "c-1"] == [
+        ("c-1", "first", "more"),
+        ("c-1", "second", "more"),
+    ]

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, func, select
 
-from domain.ports import StoredDocument
+from domain.ports import StoredDocument, StoredEvent
 from stores.database import reading
 from stores.dialect import insert
-from stores.schema import documents, rulebooks
+from stores.histories import select_histories
+from stores.schema import documents, rulebooks, streams
 
 
 def published(engine: Engine) -> list[StoredDocument]:
@@ -59,9 +60,28 @@ def add_documents(connection: Connection, added: Sequence[StoredDocument]) -> No
     insert(connection, documents, rows)
 
 
-def add_rulebook(connection: Connection, *, digest: str, body: bytes) -> int:
-    """Put a rulebook in force within the caller's transaction; gives its number."""
-    last = connection.execute(select(func.max(rulebooks.c.number)).where(rulebooks.c.partition == 0)).scalar()
-    number = (last or 0) + 1
+def add_rulebook(connection: Connection, number: int, *, digest: str, body: bytes) -> None:
+    """Put a rulebook in force within the caller's transaction, under the number that it was approved by."""
     insert(connection, rulebooks, [(0, number, digest, body)])
-    return number
+
+
+def last_rulebook(connection: Connection) -> int:
+    """The number of the rulebook in force, as the caller's transaction sees it; 0 for none."""
+    return (
+        connection.execute(select(func.max(rulebooks.c.number)).where(rulebooks.c.partition == 0)).scalar()
+        or 0
+    )
+
+
+def known_documents(connection: Connection) -> set[tuple[str, str, int]]:
+    """Kind, name and version of every document that is kept, as the caller's transaction sees it."""
+    query = select(documents.c.kind, documents.c.name, documents.c.version).where(documents.c.partition == 0)
+    return {(row[0], row[1], row[2]) for row in connection.execute(query).all()}
+
+
+def authored_history(engine: Engine, subject: str) -> list[StoredEvent]:
+    """The events of one authored object by version; none for one that was never begun."""
+    query = select(streams.c.stream).where(streams.c.partition == 0, streams.c.subject == subject)
+    with reading(engine) as connection:
+        found = [int(str(stream)) for stream in connection.execute(query).scalars()]
+        return select_histories(connection, 0, found) if found else []

@@ -7,13 +7,13 @@ runs on, and the rulebook that they make up, are a read model of them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import IntegrityError
 from msgspec import UNSET, Struct
 from sqlalchemy import Engine
 
+from domain.approvals import Bound
 from domain.calendars import Calendar
 from domain.errors import InputRefused, StoreCorrupt, StoreUnusable
 from domain.policy import Policy
@@ -25,78 +25,28 @@ from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
 from stores.database import store_name, writing
+from stores.dialect import lock
 from stores.history import StoredHistory
 from stores.library import (
     add_documents,
     add_rulebook,
     current_rulebook,
+    known_documents,
+    last_rulebook,
     published,
     rulebook_of,
 )
 from templates.lint import errors
 from templates.model import Template, decode_template
-from tidings.authored import (
-    AuthoredDocument,
-    CalendarDocument,
-    ControlDocument,
-    JourneyDocument,
-    MigrationDocument,
-    PolicyDocument,
-    SegmentDocument,
-    TemplateDocument,
-    WithdrawalDocument,
-)
+from tidings.approved import check_approved
 from tidings.documents import Documents, mark_of
-from tidings.signer_record import SignerRecord
+from tidings.publications import Authoring
+from tidings.register import Proposal, Register
+from tidings.sanctions import UNNAMED, Sanction
 
-_ENVIRONMENT = {"PERSISTENCE_MODULE": "stores.recorder_factory", "CREATE_TABLE": "f"}
 Templates = dict[tuple[str, int], Template]
-# Events of these lie among those of documents: the library must know them to read past them.
-OTHERS = (SignerRecord,)
-
-
-class Authoring(Application[UUID]):
-    """Publishes documents into the store at ``url``."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__({**_ENVIRONMENT, "TIDINGS_STORE": url})
-
-    def publish(self, documents: Documents, *, at: datetime) -> list[tuple[str, str, int]]:
-        """Publish these documents, all or none; gives kind, name and version of those that are new."""
-        authored: dict[UUID, AuthoredDocument] = {}
-        new: list[tuple[str, str, int]] = []
-        for kind, name, document in _named(documents):
-            known = authored.setdefault(kind.create_id(name), self._authored(kind, name, at=at))
-            version: int = document.version  # type: ignore[attr-defined]
-            if known.publish(version, text=canonical(document), digest=digest(document), at=at):
-                new.append((kind.KIND, name, version))
-        self.save(*(document for document in authored.values() if document.pending_events))
-        return new
-
-    def _authored(self, kind: type[AuthoredDocument], name: str, *, at: datetime) -> AuthoredDocument:
-        try:
-            found: AuthoredDocument = self.repository.get(kind.create_id(name))
-        except AggregateNotFoundError:
-            return kind.begin(name, at=at)
-        return found
-
-    def versions(self) -> Iterator[StoredDocument]:
-        """Every version of every document, in the order of publication."""
-        names: dict[UUID, tuple[str, str]] = {}
-        start: int | None = 1
-        while start is not None:
-            notifications = self.recorder.select_notifications(start, 100)
-            for notification in notifications:
-                event = self.mapper.to_domain_event(notification)
-                if isinstance(event, AuthoredDocument.Created):
-                    kind = notification.topic.partition(".")[0]
-                    names[event.originator_id] = (kind, event.name)
-                elif isinstance(event, AuthoredDocument.Published):
-                    kind, name = names[event.originator_id]
-                    yield StoredDocument(
-                        kind, name, event.document_version, event.digest, event.text.encode()
-                    )
-            start = notifications[-1].id + 1 if notifications else None
+_LOCK = 7_461_205
+_TRIES = 20
 
 
 class InForce(Struct, frozen=True):
@@ -107,38 +57,73 @@ class InForce(Struct, frozen=True):
     templates: Templates
 
 
-def publish(engine: Engine, documents: Documents, *, at: datetime) -> list[tuple[str, str, int]]:
+def publish(
+    engine: Engine, documents: Documents, *, at: datetime, sanction: Sanction = UNNAMED
+) -> list[tuple[str, str, int]]:
     """Publish what is new among these documents and put it in force at ``at`` (aware UTC).
 
     Gives kind, name and version of what was new. A crash in between is made good by the next call.
     Raises InputRefused, and publishes nothing, where a journey has a problem or a version is published
     with other content. It costs the same for any number of customers: workers bring the rules to them.
+
+    Whoever calls this answers for it that ``sanction`` is enough (``tidings.approving`` asks for two persons).
     """
-    _check(engine, documents)
-    with Authoring(engine.url.render_as_string(hide_password=False)) as authoring:
-        new = authoring.publish(documents, at=at)
-        _put_in_force(engine, list(authoring.versions()))
-    return new
+    with authoring_of(engine) as authoring:
+        for _ in range(_TRIES):
+            register = authoring.register(at=at)
+            before = brought_up(authoring, engine, register)
+            check(engine, documents)
+            with suppress(IntegrityError):
+                return put(authoring, engine, register, before, documents, sanction=sanction, at=at)
+    raise busy(engine)
 
 
-def _named(documents: Documents) -> Iterator[tuple[type[AuthoredDocument], str, Struct]]:
-    """The documents by kind and name, in the order in which they rest on each other."""
-    for template in documents.templates:
-        yield TemplateDocument, template.template, template
-    if documents.policy is not None:
-        yield PolicyDocument, documents.policy.policy, documents.policy
-    for calendar in documents.calendars:
-        yield CalendarDocument, calendar.calendar, calendar
-    for segment in documents.segments:
-        yield SegmentDocument, segment.segment, segment
-    for journey in documents.journeys:
-        yield JourneyDocument, journey.journey, journey
-    for control in documents.controls.journeys:
-        yield ControlDocument, control.journey, control
-    for withdrawal in documents.controls.templates:
-        yield WithdrawalDocument, withdrawal.template, withdrawal
-    for migration in documents.controls.migrations:
-        yield MigrationDocument, migration.journey, migration
+def authoring_of(engine: Engine) -> Authoring:
+    """What people wrote in this store; close it, or leave its context."""
+    return Authoring(engine.url.render_as_string(hide_password=False))
+
+
+def busy(engine: Engine) -> StoreUnusable:
+    """Others publish all the time."""
+    name = store_name(engine.url.render_as_string(hide_password=False))
+    return StoreUnusable("store.busy_publishing", store=name)
+
+
+def brought_up(authoring: Authoring, engine: Engine, register: Register) -> list[StoredDocument]:
+    """All that was ever published, after the engine's own tables were brought up to it.
+
+    A command that was killed between the approval and these tables is finished by this.
+    """
+    versions = list(authoring.versions())
+    if register.rulebook[0]:
+        _put_in_force(engine, versions, register.rulebook[0])
+    return versions
+
+
+def put(
+    authoring: Authoring,
+    engine: Engine,
+    register: Register,
+    before: Sequence[StoredDocument],
+    documents: Documents,
+    *,
+    sanction: Sanction,
+    at: datetime,
+    proposal: Proposal | None = None,
+) -> list[tuple[str, str, int]]:
+    """Save what is new with its approval, all or none, then bring the engine's own tables up to it.
+
+    ``register`` must have been read before anything was checked: whoever publishes in between is found by it.
+    Raises the library's IntegrityError then; read it anew and check again. ``before`` is what was published.
+    """
+    authored, new = authoring.prepared(documents, at=at)
+    if new:
+        bound = [Bound(stored.kind, stored.name, stored.version, stored.digest) for stored in new]
+        rulebook = _rulebook([*before, *new])
+        number = register.approve(bound, rulebook_digest=digest(rulebook), sanction=sanction, at=at)
+        authoring.save(register, *authored, *([proposal] if proposal else []))
+        _put_in_force(engine, [*before, *new], number)
+    return [(stored.kind, stored.name, stored.version) for stored in new]
 
 
 def known_templates(engine: Engine, added: Sequence[Template] = ()) -> dict[str, TemplateMark]:
@@ -176,7 +161,7 @@ def _segments_of(documents: Iterable[StoredDocument]) -> Iterator[Segment]:
             yield msgspec.json.decode(stored.body, type=Segment)
 
 
-def _check(engine: Engine, documents: Documents) -> None:
+def check(engine: Engine, documents: Documents) -> None:
     """Raises InputRefused for the first document that has a problem: nothing faulty comes into force.
 
     Nor does an engine that is older than the one in force: StoreUnusable.
@@ -226,19 +211,21 @@ def templates_of(documents: Iterable[StoredDocument]) -> Templates:
 def in_force(engine: Engine) -> InForce:
     """The rulebook in force with its templates.
 
-    Raises StoreCorrupt where nothing was ever published, StoreUnusable where a newer program has put it in
-    force, for an engine that this one has not got.
+    Raises StoreCorrupt where nothing was ever published, or where something is there that nobody approved;
+    StoreUnusable where a newer program has put it in force, for an engine that this one has not got.
     """
     current = current_rulebook(engine)
     if current is None:
         raise StoreCorrupt("store.no_rulebook", store=str(engine.url.database))
     number, body = current
+    documents = published(engine)
+    check_approved(engine, number, body, documents)
     try:
         _refuse_newer(engine, number, body)
         rulebook = decode_rulebook(body)
     except (msgspec.DecodeError, TypeError) as error:
         raise StoreCorrupt("store.unreadable_rulebook", number=number, reason=str(error)) from error
-    return InForce(number, Rules(rulebook), all_templates(engine))
+    return InForce(number, Rules(rulebook), templates_of(documents))
 
 
 def check_engine(engine: Engine) -> None:
@@ -302,15 +289,13 @@ def _controls_of(versions: Sequence[StoredDocument]) -> Controls | None:
     )
 
 
-def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
-    """Bring documents and rulebook up to what was published; nothing where they are."""
-    known = {(stored.kind, stored.name, stored.version) for stored in published(engine)}
-    new = [stored for stored in versions if (stored.kind, stored.name, stored.version) not in known]
+def _rulebook(versions: Sequence[StoredDocument]) -> Rulebook:
+    """What these documents, in the order of publication, make up."""
     templates = [decode_template(stored.body) for stored in versions if stored.kind == "template"]
     policies = [
         msgspec.json.decode(stored.body, type=Policy) for stored in versions if stored.kind == "policy"
     ]
-    rulebook = Rulebook(
+    return Rulebook(
         journeys=tuple(
             msgspec.json.decode(stored.body, type=Journey) for stored in versions if stored.kind == "journey"
         ),
@@ -320,9 +305,16 @@ def _put_in_force(engine: Engine, versions: list[StoredDocument]) -> None:
         segments=tuple(_segments_of(versions)),
         controls=_controls_of(versions) or UNSET,
     )
-    current = current_rulebook(engine)
+
+
+def _put_in_force(engine: Engine, versions: Sequence[StoredDocument], number: int) -> None:
+    """Bring documents and rulebook up to what was published; nothing where they are, or further."""
+    rulebook = _rulebook(versions)
     with writing(engine) as connection:
+        lock(connection, _LOCK)
+        known = known_documents(connection)
+        new = [stored for stored in versions if (stored.kind, stored.name, stored.version) not in known]
         if new:
             add_documents(connection, new)
-        if current is None or current[1] != canonical(rulebook):
-            add_rulebook(connection, digest=digest(rulebook), body=canonical(rulebook))
+        if last_rulebook(connection) < number:
+            add_rulebook(connection, number, digest=digest(rulebook), body=canonical(rulebook))

@@ -24,10 +24,12 @@ from stores.projections import Ledger
 from stores.vault import Vault, vault_of
 from tidings import authoring, sending
 from tidings.adopting import to_look_at
+from tidings.approving import begin
 from tidings.authoring import InForce, Templates
 from tidings.documents import shipped
 from tidings.memory import Room
 from tidings.process import BATCH, Tally, Worker
+from tidings.sanctions import Person, release
 from tidings.settings import Settings
 
 CUSTOMER_PARTITIONS = 8
@@ -113,15 +115,18 @@ def bootstrap(
 
 
 def initialise(
-    settings: Settings, *, partitions: int = CUSTOMER_PARTITIONS
+    settings: Settings, *, partitions: int = CUSTOMER_PARTITIONS, alone: Person | None = None
 ) -> tuple[bool, list[tuple[str, str, int]]]:
     """Make the store if need be and publish the shipped documents.
 
-    Gives whether the store was made now, and kind, name and version of what was newly published.
+    ``alone`` is who chooses that one person may change it; else changes need two. Gives whether the store was
+    made now, and kind, name and version of what was newly published. Raises InputRefused where ``alone`` is
+    asked of a store that needs two.
     """
     engine, made = create_store(settings.store, customer_partitions=partitions)
     try:
-        return made, authoring.publish(engine, shipped(), at=wall_clock())
+        begin(engine, alone=alone, at=wall_clock())
+        return made, authoring.publish(engine, shipped(), at=wall_clock(), sanction=release())
     finally:
         engine.dispose()
 

@@ -4,7 +4,7 @@ Everything here is idempotent: what is ordered already is not published again. T
 customers (``tidings.adopting``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -19,6 +19,10 @@ from journeys.rulebook import Rules, digest
 from stores.enrolments import Group
 from tidings.authoring import in_force, publish
 from tidings.documents import Documents
+from tidings.sanctions import UNNAMED, Person, Sanction
+
+# What is done with an order instead of putting it in force by one word, such as to propose it.
+Put = Callable[[Documents], object]
 
 
 class Going(Struct, frozen=True):
@@ -157,8 +161,8 @@ def effects(
     return list(going.values()), sorted(told, key=lambda repeat: order[repeat.step])
 
 
-def approve(engine: Engine, plan: Plan, approved: str, *, at: datetime) -> bool:
-    """Publish the migration that was looked at; False where it is published already.
+def approve(engine: Engine, plan: Plan, approved: str, *, at: datetime, put: Put | None = None) -> bool:
+    """Publish (or ``put``) the migration that was looked at; False where it is published already.
 
     Raises InputRefused where ``approved`` is not the digest of this plan.
     """
@@ -166,12 +170,19 @@ def approve(engine: Engine, plan: Plan, approved: str, *, at: datetime) -> bool:
         raise InputRefused("migrate.other_plan", found=approved, expected=plan.digest[:12])
     if plan.published:
         return False
-    _order(engine, Controls(migrations=(plan.migration,)), at=at)
+    _order(engine, Controls(migrations=(plan.migration,)), at=at, put=put)
     return True
 
 
 def set_state(
-    engine: Engine, name: str, state: State, *, at: datetime, by: str = "", reason: str = ""
+    engine: Engine,
+    name: str,
+    state: State,
+    *,
+    at: datetime,
+    by: str = "",
+    reason: str = "",
+    put: Put | None = None,
 ) -> bool:
     """Let the journey run, pause or stop; False where it is so already. Raises NotFound.
 
@@ -191,7 +202,8 @@ def set_state(
         reason=reason,
         at=at if guarded else None,
     )
-    _order(engine, Controls(journeys=(control,)), at=at)
+    sanction = Sanction.alone(Person(by, reason)) if by else UNNAMED
+    _order(engine, Controls(journeys=(control,)), at=at, put=put, sanction=sanction)
     return True
 
 
@@ -201,7 +213,7 @@ def control_of(rules: Rules, name: str) -> Control | None:
 
 
 def withdraw(
-    engine: Engine, name: str, version: int | None, *, at: datetime
+    engine: Engine, name: str, version: int | None, *, at: datetime, put: Put | None = None
 ) -> tuple[list[int], list[tuple[str, int]]]:
     """Withdraw one version of a template, or all there are; gives those withdrawn now.
 
@@ -223,7 +235,7 @@ def withdraw(
             version=former.version + 1 if former else 1,
             versions=tuple(sorted({*before, *new})),
         )
-        _order(engine, Controls(templates=(withdrawal,)), at=at)
+        _order(engine, Controls(templates=(withdrawal,)), at=at, put=put)
     return new, users_of(rules, name)
 
 
@@ -247,5 +259,11 @@ def _known(rules: Rules) -> Controls:
     return controls if isinstance(controls, Controls) else Controls()
 
 
-def _order(engine: Engine, controls: Controls, *, at: datetime) -> None:
-    publish(engine, Documents([], [], controls=controls), at=at)
+def _order(
+    engine: Engine, controls: Controls, *, at: datetime, put: Put | None, sanction: Sanction = UNNAMED
+) -> None:
+    ordered_now = Documents([], [], controls=controls)
+    if put is not None:
+        put(ordered_now)
+    else:
+        publish(engine, ordered_now, at=at, sanction=sanction)

@@ -24,6 +24,7 @@ from stores.journal import Journal
 from stores.projections import LedgerEntry
 from stores.vault import vault_of
 from support.documents import first_programmes
+from tidings.approving import begin
 from tidings.authoring import publish
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.running import live
@@ -31,6 +32,7 @@ from tidings.cli.verifying import verify_all
 from tidings.documents import Documents
 from tidings.memory import Room
 from tidings.process import BATCH, Tally
+from tidings.sanctions import Person
 from tidings.settings import Settings
 
 # The machine's clock when something is published: far from the customers' own, which it must not move.
@@ -200,5 +202,6 @@ def _initialised(partitions: int) -> Path:
 
 def _initialise(url: str, documents: Documents, partitions: int) -> None:
     engine, _ = create_store(url, customer_partitions=partitions)
+    begin(engine, alone=Person("test", "one person tests"), at=PUBLISHED_AT)
     publish(engine, documents, at=PUBLISHED_AT)
     engine.dispose()

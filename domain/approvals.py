@@ -54,9 +54,12 @@ class FourEyes(Struct, frozen=True):
 
 
 class Approvals(Struct):
-    """All that was ever approved; a store whose register says nothing asks for a second person."""
+    """All that was ever approved; a store whose register says nothing asks for a second person.
 
-    given: list[Approval] = field(default_factory=list)
+    ``given`` has each approval with its instant, in microseconds since 1970.
+    """
+
+    given: list[tuple[int, Approval]] = field(default_factory=list)
     documents: dict[tuple[str, str, int], str] = field(default_factory=dict)
     rulebooks: dict[int, str] = field(default_factory=dict)
     four_eyes: bool = True
@@ -65,7 +68,7 @@ class Approvals(Struct):
         """Take in one event of the register. Raises msgspec.DecodeError for one that cannot be read."""
         if event.kind == APPROVED:
             approval = msgspec.json.decode(event.body, type=Approval)
-            self.given.append(approval)
+            self.given.append((event.occurred_at, approval))
             self.rulebooks[approval.rulebook] = approval.rulebook_digest
             self.documents |= {(b.kind, b.name, b.version): b.digest for b in approval.documents}
         elif event.kind == FOUR_EYES_SET:
@@ -74,9 +77,8 @@ class Approvals(Struct):
 
 def approvals_of(events: Iterable[StoredEvent]) -> Approvals:
     """What the register's history says up to the first entry that was altered: nothing after it counts."""
-    found, before, version = Approvals(), genesis(REGISTER), 0
-    for event in events:
-        version += 1
+    found, before = Approvals(), genesis(REGISTER)
+    for version, event in enumerate(events, 1):
         hash_ = link(
             before,
             version=version,

@@ -28,8 +28,6 @@ def check_approved(engine: Engine, number: int, body: bytes, documents: Sequence
     for stored in documents:
         place = (stored.kind, stored.name, stored.version)
         if stored.kind not in NO_RULES and known.documents.get(place) != sha256(stored.body).hexdigest():
-            raise StoreCorrupt(
-                "store.unapproved", kind=stored.kind, name=stored.name, version=stored.version
-            )
+            raise StoreCorrupt("store.unapproved", kind=stored.kind, name=stored.name, version=stored.version)
     if known.rulebooks.get(number) != sha256(body).hexdigest():
         raise StoreCorrupt("store.unapproved", kind="rulebook", name=number, version="")

@@ -161,7 +161,14 @@ def approve(engine: Engine, name: str, *, person: Person, at: datetime) -> New:
                     return []
                 sanction = Sanction(proposal.by, person.name, proposal.reason, name)
                 return put(
-                    authoring, engine, register, before, documents, sanction=sanction, at=at, proposal=proposal
+                    authoring,
+                    engine,
+                    register,
+                    before,
+                    documents,
+                    sanction=sanction,
+                    at=at,
+                    proposal=proposal,
                 )
             except IntegrityError:
                 continue
@@ -254,7 +261,9 @@ def _known(authoring: Authoring, name: str) -> Proposal:
 
 def _check_open(proposal: Proposal) -> None:
     if proposal.state != "pending":
-        raise InputRefused(f"approvals.already_{proposal.state}", proposal=proposal.name, by=proposal.decided_by)
+        raise InputRefused(
+            f"approvals.already_{proposal.state}", proposal=proposal.name, by=proposal.decided_by
+        )
 
 
 def _check_holds(engine: Engine, proposal: Proposal, documents: Documents) -> None:

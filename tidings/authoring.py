@@ -66,7 +66,7 @@ def publish(
     Raises InputRefused, and publishes nothing, where a journey has a problem or a version is published
     with other content. It costs the same for any number of customers: workers bring the rules to them.
 
-    Whoever calls this answers for it that ``sanction`` is enough (``tidings.approving`` asks for two persons).
+    Whoever calls this answers for it that ``sanction`` is enough: ``tidings.approving`` asks for two persons.
     """
     with authoring_of(engine) as authoring:
         for _ in range(_TRIES):

@@ -11,9 +11,9 @@ from tidings.publications import named
 def rests_on(rules: Rules, documents: Documents) -> list[str]:
     """Kind, name and version of what counts, in order; version 0 for what is not there.
 
-    That is the former version of each document, and of what is read with it: the templates that a journey sends;
-    the policy, calendars and segments, for journeys, segments and policies; the versions and the
-    migrations of a journey for a migration. An order to another journey is not among it.
+    That is the former version of each document, and what is read with it: the templates that a journey
+    sends; the policy, calendars and segments, for journeys, segments and policies; the versions and the
+    migrations of a journey, for a migration. An order to another journey is not among it.
     """
     found = {f"{kind} {name} {version}" for kind, name, version in _resting(rules, documents)}
     own = {(kind.KIND, name) for kind, name, _ in named(documents)}

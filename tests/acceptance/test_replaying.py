@@ -199,9 +199,9 @@ class TestTheCommand:
     def test_by_business_time_the_json_says_so(self, bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
         asked = ("c-1", "--as-of", MARCH.isoformat(), "--json")
         known = json.loads(self.told(bank, capsys, *asked))
-        was = json.loads(self.told(bank, capsys, *asked, "--by", "business"))
+        was = json.loads(self.told(bank, capsys, *asked, "--time", "business"))
         assert ("d-9" in known["standing"]["holdings"], "d-9" in was["standing"]["holdings"]) == (False, True)
-        assert (known["by"], was["by"]) == ("recorded", "business")
+        assert (known["time"], was["time"]) == ("recorded", "business")
 
     @pytest.mark.parametrize(
         ("arguments", "code", "complaint"),
@@ -212,7 +212,7 @@ class TestTheCommand:
             (["c-1", "--as-of", "2026-13-01"], 2, "is no ISO 8601 instant"),
             (["c-1", "--at-version", "0"], 2, "not in the range"),
             (["c-1", "--at-version", "9999"], 1, "has no event 9999"),
-            (["c-1", "--by", "business"], 2, "belongs to --as-of"),
+            (["c-1", "--time", "business"], 2, "belongs to --as-of"),
             (["c-1", "--as-of", "2026-03-01T00:00:00Z", "--at-version", "3"], 2, "give one of them"),
         ],
     )

@@ -24,6 +24,7 @@ COMMANDS = {
     "journeys": "journeys",
     "segments": "segments",
     "templates": "templates",
+    "approvals": "approvals",
     "messages": "messages",
     "tasks": "tasks",
     "audience": "audience",

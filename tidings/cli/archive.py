@@ -9,7 +9,9 @@ from msgspec import to_builtins
 from stores.archive.retention import remove_archived, restore_removed
 from stores.archive.writing import write_archive
 from tidings.bootstrap import Tidings, bootstrap, wall_clock
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Instant, Terminal, common_options
+from tidings.sanctions import Person
 from tidings.sealing import Sealer
 from tidings.signers import assured_keys
 
@@ -19,8 +21,11 @@ from tidings.signers import assured_keys
 @click.option("--before", type=Instant(), help="Only what was recorded before (default: everything).")
 @click.option("--remove", is_flag=True, help="Then remove it from the store; needs --before.")
 @click.option("--restore", is_flag=True, help="Bring back into the store what was removed; archive nothing.")
+@person_options
 @common_options
-def command(terminal: Terminal, folder: Path, before: datetime | None, remove: bool, restore: bool) -> None:
+def command(
+    terminal: Terminal, folder: Path, before: datetime | None, remove: bool, restore: bool, person: Person
+) -> None:
     """Write all history to Parquet files in FOLDER; again, what came since is added."""
     if remove and before is None:
         raise click.UsageError("--remove needs --before: an instant that says how much may go")
@@ -28,8 +33,11 @@ def command(terminal: Terminal, folder: Path, before: datetime | None, remove: b
         raise click.UsageError("--restore stands alone: it brings back all that was removed")
     tidings = bootstrap(terminal.settings)
     if restore:
+        ordered(terminal, person, "archive restore", folder=folder)
         _restore(terminal, tidings, folder)
         return
+    if remove:
+        ordered(terminal, person, "archive remove", folder=folder, before=before)
     history = tidings.history
     with terminal.progress("archive.progress", history.size()) as advance:
         written = write_archive(history, folder, before=before, progress=advance)

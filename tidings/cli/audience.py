@@ -10,8 +10,10 @@ from journeys.definition import All, Condition
 from stores.audience import Audience
 from tidings.authoring import known_journeys, known_segments, known_templates
 from tidings.bootstrap import bootstrap
+from tidings.cli.person import person_options, seen
 from tidings.cli.terminal import Instant, Terminal, common_options
 from tidings.documents import Fault, condition_faults, read_document
+from tidings.sanctions import Person
 from tidings.sentences import clause
 from tidings.wording import Wording
 
@@ -52,15 +54,22 @@ def count_command(ctx: click.Context, terminal: Terminal, where: Path, as_of: da
 @where_option
 @as_of_option
 @click.option("--limit", type=click.IntRange(1), help="At most so many (default: all).")
+@person_options
 @common_options
 @click.pass_context
 def list_command(
-    ctx: click.Context, terminal: Terminal, where: Path, as_of: datetime | None, limit: int | None
+    ctx: click.Context,
+    terminal: Terminal,
+    where: Path,
+    as_of: datetime | None,
+    limit: int | None,
+    person: Person,
 ) -> None:
     """The customers whom the condition is true of, one id a line."""
     audience, condition = asked(ctx, terminal, where)
     at = as_of or audience.clock()
     subjects = audience.subjects(condition, at=at, limit=limit)
+    seen(terminal, person, "audience list", subjects)
     for subject in subjects:
         terminal.write(subject)
     told = {"as_of": at, "sentence": clause(condition, terminal.wording)}

@@ -3,6 +3,7 @@
 import click
 
 from tidings.cli import proving, verifying
+from tidings.cli.accesses import accesses_command, changes_command
 
 
 @click.group("audit")
@@ -11,4 +12,6 @@ def command() -> None:
 
 
 command.add_command(verifying.command)
+command.add_command(accesses_command)
+command.add_command(changes_command)
 proving.add_to(command)

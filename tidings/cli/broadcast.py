@@ -10,8 +10,10 @@ from stores.customers import every_customer, how_many
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.broadcasting import announce, broadcast_of, facts_of
 from tidings.cli.audience import asked as asked_audience
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Instant, Terminal, common_options
 from tidings.importing.reading import take_in
+from tidings.sanctions import Person
 
 
 @click.command("broadcast")
@@ -29,6 +31,7 @@ from tidings.importing.reading import take_in
     type=click.Path(path_type=Path),
     help="Only of those of whom this condition is true now, in YAML as in a journey.",
 )
+@person_options
 @common_options
 @click.pass_context
 def command(
@@ -39,6 +42,7 @@ def command(
     data: str,
     at: datetime | None,
     where: Path | None,
+    person: Person,
 ) -> None:
     """Tell a bank's own fact (x.NAME/VERSION) of every customer; the next run decides on it.
 
@@ -55,6 +59,7 @@ def command(
         chosen = audience.subjects(condition, at=audience.clock())
         customers, number = chosen, len(chosen)
     told = announce(tidings.engine, asked, anytime=at is None)
+    ordered(terminal, person, "broadcast", id=ident, type=kind, customers=number)
     facts = facts_of(told, customers, now=now)
     with terminal.progress("broadcast.progress", number) as advance:
         taken = take_in(facts, tidings.inbox, origin=f"broadcast {ident}", at=now, progress=advance)

@@ -22,8 +22,12 @@ from tidings.changing import (
     version_of,
     versions_of,
 )
+from tidings.cli.effects_shown import tell_effects
+from tidings.cli.person import person_options
+from tidings.cli.proposing import Orders, tell_proposed
 from tidings.cli.terminal import Terminal, common_options
 from tidings.documents import decode, read_document
+from tidings.sanctions import Person
 from tidings.telling import difference_lines
 
 
@@ -55,7 +59,7 @@ def diff_command(terminal: Terminal, name: str, old: int | None, new: str | None
     terminal.tell("diff.title", journey=name, old=before.version, new=after.version)
     for line in difference_lines(found, terminal.wording):
         terminal.write(line)
-    _tell_effects(terminal, going, repeats)
+    tell_effects(terminal, going, repeats)
 
 
 @click.command("migrate")
@@ -65,10 +69,22 @@ def diff_command(terminal: Terminal, name: str, old: int | None, new: str | None
     "--map", "mapped", multiple=True, metavar="OLD=NEW", help="Who stands at OLD goes on at NEW; repeatable."
 )
 @click.option("--end", "ends", multiple=True, metavar="OLD", help="Who stands at OLD leaves; repeatable.")
-@click.option("--approve", "approved", metavar="DIGEST", help="Put the plan of this digest in force.")
+@click.option(
+    "--approve",
+    "approved",
+    metavar="DIGEST",
+    help="Put the plan of this digest in force, or propose it where that needs two persons.",
+)
+@person_options
 @common_options
 def migrate_command(
-    terminal: Terminal, name: str, to: int, mapped: Sequence[str], ends: Sequence[str], approved: str | None
+    terminal: Terminal,
+    name: str,
+    to: int,
+    mapped: Sequence[str],
+    ends: Sequence[str],
+    approved: str | None,
+    person: Person,
 ) -> None:
     """Bring who is inside older versions of a journey to a newer one: shown first, done with --approve."""
     mapping = _mapping(mapped)
@@ -76,7 +92,10 @@ def migrate_command(
     rules = ordered(tidings.engine, at=wall_clock())
     version_of(rules, name, to)
     planned = plan(rules, name, to, tidings.ledger.inside(name), mapping=mapping, ends=list(ends))
-    new = approved is not None and approve(tidings.engine, planned, approved, at=wall_clock())
+    orders = Orders(tidings.engine, person, at=wall_clock())
+    if approved is not None:
+        approve(tidings.engine, planned, approved, at=wall_clock(), put=orders.put)
+    new = bool(orders.changed.new) and orders.proposal is None
     terminal.json(
         {
             "journey": name,
@@ -86,50 +105,62 @@ def migrate_command(
             "digest": planned.digest,
             "published": planned.published or new,
             "new": new,
+            "proposal": orders.proposal,
         }
     )
     if planned.published:
         terminal.tell("migrate.published_already", journey=name, version=to)
         return
-    _tell_effects(terminal, planned.going, planned.repeats)
+    tell_effects(terminal, planned.going, planned.repeats)
     if new:
         terminal.tell("migrate.published", journey=name, version=to)
         terminal.tell("change.reach")
-    else:
+    elif orders.proposal is None:
         terminal.tell("migrate.approve", digest=planned.digest[:12])
+    tell_proposed(terminal, tidings, orders.changed)
 
 
 @click.command("pause")
 @click.argument("name")
+@person_options
 @common_options
-def pause_command(terminal: Terminal, name: str) -> None:
-    """Nobody enters the journey, who is inside stands still, and nothing of it is sent."""
-    _set_state(terminal, name, "paused")
+def pause_command(terminal: Terminal, name: str, person: Person) -> None:
+    """Nobody enters the journey, who is inside stands still, and nothing of it is sent; one person may."""
+    _set_state(terminal, name, "paused", person)
 
 
 @click.command("resume")
 @click.argument("name")
+@person_options
 @common_options
-def resume_command(terminal: Terminal, name: str) -> None:
+def resume_command(terminal: Terminal, name: str, person: Person) -> None:
     """The journey runs again; what fell due meanwhile goes on with the next run."""
-    _set_state(terminal, name, "running")
+    _set_state(terminal, name, "running", person)
 
 
 @click.command("stop")
 @click.argument("name")
 @click.option("--end-now", is_flag=True, help="Who is inside leaves at once, and nothing is sent.")
+@person_options
 @common_options
-def stop_command(terminal: Terminal, name: str, end_now: bool) -> None:
+def stop_command(terminal: Terminal, name: str, end_now: bool, person: Person) -> None:
     """Nobody enters the journey any more; who is inside finishes it."""
-    _set_state(terminal, name, "ended" if end_now else "stopped")
+    _set_state(terminal, name, "ended" if end_now else "stopped", person)
 
 
 COMMANDS = (diff_command, migrate_command, pause_command, resume_command, stop_command)
 
 
-def _set_state(terminal: Terminal, name: str, state: State) -> None:
-    changed = set_state(bootstrap(terminal.settings).engine, name, state, at=wall_clock())
-    terminal.json({"journey": name, "state": state, "changed": changed})
+def _set_state(terminal: Terminal, name: str, state: State, person: Person) -> None:
+    tidings, now = bootstrap(terminal.settings), wall_clock()
+    # Whoever sees that something goes wrong must be able to hold it up alone.
+    orders = Orders(tidings.engine, person, at=now, at_once=state == "paused")
+    asked = set_state(tidings.engine, name, state, at=now, put=orders.put)
+    changed = asked and orders.proposal is None
+    terminal.json({"journey": name, "state": state, "changed": changed, "proposal": orders.proposal})
+    if orders.proposal is not None:
+        tell_proposed(terminal, tidings, orders.changed)
+        return
     terminal.tell(f"control.{state}" if changed else f"control.{state}.already", journey=name)
     if changed:
         terminal.tell("change.reach")
@@ -177,25 +208,3 @@ def _as_json(difference: Difference) -> dict[str, object]:
 def _effects_as_json(going: Sequence[Going], repeats: Sequence[Repeat]) -> dict[str, object]:
     inside = [{**to_builtins(part), "goes": part.goes} for part in going]
     return {"inside": inside, "repeats": to_builtins(list(repeats))}
-
-
-def _tell_effects(terminal: Terminal, going: Sequence[Going], repeats: Sequence[Repeat]) -> None:
-    terminal.write()
-    if not going:
-        terminal.tell("change.nobody_inside")
-    else:
-        rows = [(part.version, part.step, part.enrolments, _goes(terminal, part)) for part in going]
-        terminal.table("change", ["version", "step", "enrolments", "goes"], rows)
-    if repeats:
-        terminal.write()
-        terminal.tell("change.repeats")
-        rows_of_repeats = [(repeat.step, repeat.template, repeat.enrolments) for repeat in repeats]
-        terminal.table("change", ["step", "template", "enrolments"], rows_of_repeats)
-
-
-def _goes(terminal: Terminal, part: Going) -> str:
-    if part.to is None:
-        return terminal.wording.tell("change.ends" if part.explicit else "change.ends_unnamed")
-    if part.next is None:
-        return terminal.wording.tell(f"change.{part.goes}", {"step": part.to})
-    return terminal.wording.tell("change.held" if part.held else "change.begins", {"step": part.next})

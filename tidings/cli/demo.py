@@ -19,6 +19,7 @@ from tidings.cli.verifying import show as show_verified
 from tidings.cli.verifying import verify_all
 from tidings.cli.why import explanation_of, sentences
 from tidings.importing.reading import take_in
+from tidings.sanctions import Person
 from tidings.settings import Settings
 from tidings.synthetic import synthetic_bank
 
@@ -39,7 +40,7 @@ def command(terminal: Terminal, customers: int, days: int, seed: int, folder: Pa
     """A synthetic bank lives through a year: messages, non-messages, reasons, proof."""
     settings = _prepared(terminal.settings, folder, force=force)
     terminal.tell("demo.start", customers=f"{customers:,}", days=days, start=_START, seed=seed, folder=folder)
-    initialise(settings)
+    initialise(settings, alone=Person("demo", "one person looks at a demo"))
     tidings = bootstrap(settings)
     start = datetime.combine(_START, time(0), UTC)
     with terminal.progress("demo.facts", None) as advance:

@@ -4,7 +4,9 @@ import click
 
 from stores.database import store_name
 from tidings.bootstrap import CUSTOMER_PARTITIONS, initialise
+from tidings.cli.person import person_options
 from tidings.cli.terminal import Terminal, common_options
+from tidings.sanctions import Person
 
 
 @click.command("init")
@@ -15,10 +17,12 @@ from tidings.cli.terminal import Terminal, common_options
     show_default=True,
     help="Slices of customers; fixed for the store's life.",
 )
+@click.option("--alone", is_flag=True, help="Let one person change the store (else changes need two).")
+@person_options
 @common_options
-def command(terminal: Terminal, partitions: int) -> None:
+def command(terminal: Terminal, partitions: int, alone: bool, person: Person) -> None:
     """Make the store and publish the shipped programmes; again, it says what is there."""
-    made, new = initialise(terminal.settings, partitions=partitions)
+    made, new = initialise(terminal.settings, partitions=partitions, alone=person if alone else None)
     store = store_name(terminal.settings.store)
     terminal.tell("init.made" if made else "init.there", store=store)
     if new:
@@ -26,5 +30,7 @@ def command(terminal: Terminal, partitions: int) -> None:
         terminal.table("init", ["kind", "name", "version"], new)
     else:
         terminal.tell("init.nothing_new")
+    if made:
+        terminal.tell("init.alone" if alone else "init.two")
     published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
     terminal.json({"store": store, "made": made, "published": published})

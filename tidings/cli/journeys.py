@@ -10,9 +10,9 @@ from msgspec import to_builtins
 from domain.errors import InputRefused, NotFound
 from journeys.definition import Branch, Journey, Segment, Split, followers
 from journeys.experiments import experiment_of
-from tidings.authoring import in_force
 from tidings.bootstrap import bootstrap
 from tidings.cli import backtest, changing, trying
+from tidings.cli.person import person_options
 from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.report import command as report
 from tidings.cli.starting import start_command
@@ -28,6 +28,7 @@ from tidings.documents import (
     shipped,
 )
 from tidings.entry_sentences import entry_sentence
+from tidings.sanctions import Person
 from tidings.sentences import clause, counted, goal_sentence
 from tidings.step_sentences import exit_sentence, step_sentence
 from tidings.wording import Wording
@@ -210,6 +211,7 @@ def _named(document: Journey | Segment) -> tuple[str, str]:
     type=click.Path(path_type=Path),
     help="A segment, or a folder of them; may be given again.",
 )
+@person_options
 @common_options
 @click.pass_context
 def publish_command(
@@ -220,24 +222,25 @@ def publish_command(
     calendars: tuple[Path, ...],
     policy: Path | None,
     segments: tuple[Path, ...],
+    person: Person,
 ) -> None:
     """Put a bank's own journeys in force, all or none; the next run brings them to every customer.
 
     A PATH is a file, or a folder of files that end in .yaml. Where anything is wrong, all of it is told
-    with line and column, and nothing is published.
+    with line and column, and nothing is published. Where changes need two persons, it is proposed.
     """
     if not (paths or templates or calendars or segments or policy):
         raise click.UsageError("Missing argument 'PATH...'.")
-    engine = bootstrap(terminal.settings).engine
+    tidings = bootstrap(terminal.settings)
     own, problems = checked(
-        in_force(engine).rules,
+        tidings.in_force().rules,
         read_documents(paths),
         read_documents(templates),
         read_documents(calendars),
         read_documents(segments),
         policy=read_document(policy) if policy else None,
     )
-    put_in_force(ctx, terminal, engine, own, problems)
+    put_in_force(ctx, terminal, tidings, own, problems, person)
 
 
 def titled(title: Mapping[str, str], wording: Wording) -> str:

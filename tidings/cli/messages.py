@@ -7,7 +7,9 @@ from domain.clock import from_micros
 from domain.errors import NotFound
 from stores.projections import LedgerEntry
 from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.person import BY, person_options, seen
 from tidings.cli.terminal import Terminal, common_options, shown
+from tidings.sanctions import Person
 from tidings.settling import OUTCOMES, Settled, settle, unknown
 
 STATUSES = (
@@ -22,9 +24,15 @@ _MOST_OF_A_TEXT = 200
 @click.option("--journey", metavar="NAME", help="Only this journey's.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those that stand so.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@person_options
 @common_options
 def command(
-    terminal: Terminal, customer: str | None, journey: str | None, status: str | None, limit: int
+    terminal: Terminal,
+    customer: str | None,
+    journey: str | None,
+    status: str | None,
+    limit: int,
+    person: Person,
 ) -> None:
     """Every message that was asked for, sent or not, and why not. JSON lists all of them."""
     if click.get_current_context().invoked_subcommand is not None:
@@ -38,6 +46,8 @@ def command(
     if journey is not None and journey not in known:
         raise NotFound("journey.unknown", journey=journey, near=sorted(known))
     entries = tidings.ledger.messages(customer=customer, journey=journey, status=status)
+    about = [e.customer for e in (entries if terminal.as_json else entries[:limit])]
+    seen(terminal, person, "messages", [customer] if customer else about)
     terminal.json([as_json(entry) for entry in entries])
     columns = ["requested_at", "customer", "journey", "template", "channel", "status", "delivery"]
     terminal.table("messages", [*columns, "reason", "id"], [_row(entry) for entry in entries[:limit]])
@@ -47,10 +57,13 @@ def command(
 
 @command.command("unknown")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@person_options
 @common_options
-def unknown_command(terminal: Terminal, limit: int) -> None:
+def unknown_command(terminal: Terminal, limit: int, person: Person) -> None:
     """Messages that a provider may have or not, and nobody knows; the longest in doubt first."""
     entries = unknown(bootstrap(terminal.settings))
+    about = [e.customer for e in (entries if terminal.as_json else entries[:limit])]
+    seen(terminal, person, "messages unknown", about)
     terminal.json([as_json(entry) for entry in entries])
     if not entries:
         terminal.tell("messages.none_unknown")
@@ -64,7 +77,7 @@ def unknown_command(terminal: Terminal, limit: int) -> None:
 @command.command("settle")
 @click.argument("message", metavar="ID")
 @click.option("--as", "outcome", type=click.Choice(OUTCOMES), required=True, help="What became of it.")
-@click.option("--by", required=True, metavar="NAME", help="Who found out.")
+@click.option("--by", required=True, envvar=BY, metavar="NAME", help="Who found out (TIDINGS_BY).")
 @click.option("--reason", metavar="TEXT", help="How.")
 @common_options
 def settle_command(terminal: Terminal, message: str, outcome: Settled, by: str, reason: str | None) -> None:

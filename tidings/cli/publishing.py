@@ -6,14 +6,13 @@ from typing import TypeVar
 import click
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Engine
 
 from domain.calendars import Calendar
 from domain.errors import InputRefused
 from journeys.definition import Segment
 from journeys.rulebook import Rules
-from tidings.authoring import publish
-from tidings.bootstrap import wall_clock
+from tidings.bootstrap import Tidings, wall_clock
+from tidings.cli.proposing import Orders, tell_proposed
 from tidings.cli.terminal import Terminal
 from tidings.documents import (
     Document,
@@ -25,6 +24,7 @@ from tidings.documents import (
     policy_faults,
     segment_faults,
 )
+from tidings.sanctions import Person
 from tidings.template_checks import template_faults
 from tidings.wording import Wording
 
@@ -32,16 +32,27 @@ D = TypeVar("D", bound=Struct)
 
 
 def put_in_force(
-    ctx: click.Context, terminal: Terminal, engine: Engine, own: Documents, problems: Sequence[Fault]
+    ctx: click.Context,
+    terminal: Terminal,
+    tidings: Tidings,
+    own: Documents,
+    problems: Sequence[Fault],
+    person: Person,
 ) -> None:
-    """Publish the documents and tell what was new, or tell their problems; exit 1 if there are any."""
+    """Publish or propose the documents and tell what was new, or tell their problems; exit 1 if any."""
     if problems:
         tell_problems(terminal, problems)
         ctx.exit(1)
-    new = publish(engine, own, at=wall_clock())
-    published = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
-    terminal.json({"ok": True, "published": published, "problems": []})
-    if new:
+    orders = Orders(tidings.engine, person, at=wall_clock())
+    orders.put(own)
+    new = orders.changed.new
+    told = [{"kind": kind, "name": name, "version": version} for kind, name, version in new]
+    proposed = {"proposed": told, "proposal": orders.proposal} if orders.proposal else {}
+    published = [] if orders.proposal else told
+    terminal.json({"ok": True, "published": published, **proposed, "problems": []})
+    if orders.proposal:
+        tell_proposed(terminal, tidings, orders.changed)
+    elif new:
         terminal.tell("init.published")
         terminal.table("init", ["kind", "name", "version"], new)
         terminal.tell("journeys.reach")

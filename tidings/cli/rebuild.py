@@ -5,7 +5,9 @@ from functools import partial
 import click
 
 from tidings.bootstrap import bootstrap
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Advance, Terminal, common_options
+from tidings.sanctions import Person
 from tidings.settings import Settings
 from tidings.workers import together
 
@@ -14,13 +16,15 @@ from tidings.workers import together
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, help="Processes that share the partitions (1)."
 )
+@person_options
 @common_options
-def command(terminal: Terminal, workers: int) -> None:
+def command(terminal: Terminal, workers: int, person: Person) -> None:
     """Throw the ledger of messages and tasks away and make it again from the events.
 
     The tables for audiences are thrown away too; the next `tidings audience` makes them.
     """
     tidings = bootstrap(terminal.settings)
+    ordered(terminal, person, "rebuild")
     history = tidings.history
     partitions = list(history.customer_partitions())
     events = history.size()

@@ -15,16 +15,19 @@ from domain.errors import NotFound
 from domain.tally import by_day
 from tidings.authoring import rules_of
 from tidings.cli.moments import check_lived
+from tidings.cli.person import person_options, seen_in
 from tidings.cli.reading import AnyHistory, Source, archive_option, opened
 from tidings.cli.replay_shown import Shown, show
 from tidings.cli.terminal import Instant, Terminal, common_options
+from tidings.sanctions import Person
 
 
 @click.command("replay")
 @click.argument("customer")
 @click.option("--as-of", type=Instant(), help="As of this instant (default: now).")
 @click.option(
-    "--by",
+    "--time",
+    "clock",
     type=click.Choice(BY),
     default="recorded",
     show_default=True,
@@ -36,31 +39,35 @@ from tidings.cli.terminal import Instant, Terminal, common_options
 @click.option("--previous", "step", flag_value=-1, type=int, help="One event earlier than named.")
 @click.option("--diff", "with_changes", is_flag=True, help="What each event changed in the state.")
 @archive_option
+@person_options
 @common_options
 def command(
     terminal: Terminal,
     customer: str,
     as_of: datetime | None,
-    by: By,
+    clock: By,
     at_version: int | None,
     from_version: int | None,
     step: int | None,
     with_changes: bool,
     archive: Path | None,
+    person: Person,
 ) -> None:
     """Everything that happened to a customer and was decided about them, and the state that it makes."""
     if as_of is not None and at_version is not None:
         raise click.UsageError("--as-of and --at-version name two places; give one of them")
-    if by == "business" and (as_of is None or step is not None):
-        raise click.UsageError("--by business belongs to --as-of, without --next or --previous")
-    with opened(Source.named(terminal, archive)) as history:
-        replayed = _replayed(history, customer, as_of, by, at_version)
+    if clock == "business" and (as_of is None or step is not None):
+        raise click.UsageError("--time business belongs to --as-of, without --next or --previous")
+    source = Source.named(terminal, archive)
+    with opened(source) as history:
+        replayed = _replayed(history, customer, as_of, clock, at_version)
         if step is not None:
             at_version = len(replayed.history) + step
             replayed = replay(history, customer, version=at_version)
         if as_of is not None:
-            check_lived(history, replayed.partition, as_of, begun=by == "recorded")
+            check_lived(history, replayed.partition, as_of, begun=clock == "recorded")
         stands = _standing(history, replayed, None if at_version is not None else as_of)
+    seen_in(terminal, person, source, "replay", [customer])
     first = from_version or at_version or 1
     differences = list(changes(customer, replayed.history, as_of=as_of)) if with_changes else None
     events = [to_builtins(event) for event in replayed.history]
@@ -72,7 +79,7 @@ def command(
     told: dict[str, object] = {
         "customer": customer,
         "as_of": as_of,
-        "by": by,
+        "time": clock,
         "at_version": at_version,
         "previous": place - 1 if place > 1 else None,
         "next": place + 1 if place < replayed.last_version else None,

@@ -9,9 +9,9 @@ from msgspec import to_builtins
 from domain.clock import at_local, from_micros, to_micros
 from domain.errors import NotFound
 from journeys.definition import Segment
-from tidings.authoring import in_force
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.journeys import check_document, titled
+from tidings.cli.person import person_options, seen
 from tidings.cli.publishing import checked, put_in_force
 from tidings.cli.terminal import Terminal, common_options, shown
 from tidings.documents import (
@@ -22,6 +22,7 @@ from tidings.documents import (
     segment_faults,
     shipped_segments,
 )
+from tidings.sanctions import Person
 from tidings.sentences import clause
 
 _DAY = timedelta(days=1)
@@ -104,8 +105,11 @@ def show_command(terminal: Terminal, name: str) -> None:
     help="Who was in it when this day (UTC) ended, by the record (default: now).",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@person_options
 @common_options
-def who_command(terminal: Terminal, name: str, into: str | None, day: datetime | None, limit: int) -> None:
+def who_command(
+    terminal: Terminal, name: str, into: str | None, day: datetime | None, limit: int, person: Person
+) -> None:
     """Who is in a segment, by customer, since when and in which class. JSON lists all of them."""
     tidings = bootstrap(terminal.settings)
     segment = _named(_in_force(tidings), name)
@@ -117,6 +121,8 @@ def who_command(terminal: Terminal, name: str, into: str | None, day: datetime |
         # On a day of the past an older version may have had it.
         raise NotFound("segment.unknown_class", segment=name, **{"class": into}, near=classes)
     found = [m for m in tidings.ledger.members(name, before=before) if into in (None, m.into)]
+    shown_now = found if terminal.as_json else found[:limit]
+    seen(terminal, person, "segments who", [m.customer for m in shown_now])
     terminal.json([{"customer": m.customer, "class": m.into, "since": from_micros(m.since)} for m in found])
     rows = [(m.customer, m.into, shown(m.since)) for m in found[:limit]]
     terminal.table("segments", ["customer", "class", "since"], rows)
@@ -141,16 +147,18 @@ def validate_command(ctx: click.Context, terminal: Terminal, path: Path) -> None
 
 @command.command("publish")
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
+@person_options
 @common_options
 @click.pass_context
-def publish_command(ctx: click.Context, terminal: Terminal, paths: tuple[Path, ...]) -> None:
+def publish_command(ctx: click.Context, terminal: Terminal, paths: tuple[Path, ...], person: Person) -> None:
     """Put segments in force, all or none: those that come with Tidings, or a bank's own by file or folder.
 
     The next run works out for every customer which class they are in.
     """
-    engine = bootstrap(terminal.settings).engine
+    tidings = bootstrap(terminal.settings)
     documents = read_documents(paths) if paths else shipped_segments()
-    put_in_force(ctx, terminal, engine, *checked(in_force(engine).rules, [], [], [], documents))
+    own, problems = checked(tidings.in_force().rules, [], [], [], documents)
+    put_in_force(ctx, terminal, tidings, own, problems, person)
 
 
 def _in_force(tidings: Tidings) -> dict[str, Segment]:

@@ -1,15 +1,16 @@
 """tidings journeys start: customers enter a journey because somebody asks for it."""
 
 from datetime import datetime
-from getpass import getuser
 from uuid import uuid4
 
 import click
 
 from domain.errors import InputRefused, NotFound
 from tidings.bootstrap import Tidings, bootstrap, wall_clock
+from tidings.cli.person import person_options
 from tidings.cli.terminal import Instant, Terminal, common_options
 from tidings.importing.reading import take_in
+from tidings.sanctions import Person
 from tidings.starting import requested_values, requests
 
 _LONGEST = 200
@@ -23,22 +24,18 @@ _LONGEST = 200
 @click.option(
     "--value", "pairs", metavar="NAME=VALUE", multiple=True, help="A value that the entry declares."
 )
-@click.option("--reason", metavar="TEXT", help="Why it is asked for; kept with the request.")
-@click.option(
-    "--by", "requested_by", metavar="TEXT", help="Who asks for it (default: the user of this machine)."
-)
 @click.option("--id", "ident", metavar="ID", help="Names the request: with the same time it counts once.")
 @click.option("--time", "at", type=Instant(), help="When it is asked for (default: now).")
+@person_options
 @common_options
 def start_command(
     terminal: Terminal,
     name: str,
     customers: tuple[str, ...],
     pairs: tuple[str, ...],
-    reason: str | None,
-    requested_by: str | None,
     ident: str | None,
     at: datetime | None,
+    person: Person,
 ) -> None:
     """Ask that customers enter a journey that is entered by request; the next run decides on it.
 
@@ -47,7 +44,7 @@ def start_command(
     tidings, now = bootstrap(terminal.settings), wall_clock()
     values = requested_values(tidings.in_force().rules, name, _values(pairs))
     _check_known(tidings, customers)
-    asked = {"id": ident or str(uuid4()), "by": requested_by or _user(), "reason": reason}
+    asked = {"id": ident or str(uuid4()), "by": person.name, "reason": person.reason or None}
     for field, text in asked.items():
         if text is not None and not 0 < len(text) <= _LONGEST - len("start/"):
             raise InputRefused("start.text", field=field, longest=_LONGEST - len("start/"))
@@ -57,7 +54,7 @@ def start_command(
         values,
         ident=str(asked["id"]),
         requested_by=str(asked["by"]),
-        reason=reason,
+        reason=person.reason or None,
         at=at or now,
         now=now,
     )
@@ -68,14 +65,6 @@ def start_command(
     counts = {"accepted": taken.accepted, "repeated": taken.repeated}
     terminal.json({"journey": name, "id": asked["id"], **counts})
     terminal.tell("start.done", journey=name, **counts)
-
-
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        # A container may know no name for whom it runs as.
-        return "command line"
 
 
 def _values(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -5,15 +5,19 @@ from msgspec import to_builtins
 
 from domain.clock import from_micros
 from tidings.bootstrap import bootstrap
+from tidings.cli.person import person_options, seen
 from tidings.cli.terminal import Terminal, common_options, shown
+from tidings.sanctions import Person
 
 
 @click.command("tasks")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@person_options
 @common_options
-def command(terminal: Terminal, limit: int) -> None:
+def command(terminal: Terminal, limit: int, person: Person) -> None:
     """Tasks for relationship managers and the call centre, with their deadlines."""
     entries = bootstrap(terminal.settings).ledger.tasks()
+    seen(terminal, person, "tasks", [e.customer for e in (entries if terminal.as_json else entries[:limit])])
     told = []
     for entry in entries:
         values: dict[str, object] = to_builtins(entry)

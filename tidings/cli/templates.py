@@ -19,11 +19,14 @@ from templates.model import Template
 from templates.render import Rendered
 from tidings.bootstrap import Tidings, bootstrap, wall_clock
 from tidings.changing import withdraw
+from tidings.cli.person import person_options, seen
+from tidings.cli.proposing import Orders, tell_proposed
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.trying import usual_store
 from tidings.cli.worker import channels_option
 from tidings.documents import Document, decode, read_document, shipped
 from tidings.previews import Preview, channels_of, merged, names, preview, told_to, value_of, written
+from tidings.sanctions import Person
 from tidings.template_checks import Linted, looked_through
 from tidings.wording import Wording
 
@@ -83,6 +86,7 @@ def lint_command(ctx: click.Context, terminal: Terminal, template: str) -> None:
 @click.option("--customer", metavar="ID", help="A customer of the store, whose name is written.")
 @click.option("--set", "settings", metavar="VAR=VALUE", multiple=True, help="A value; may be given again.")
 @click.option("--out", type=_FOLDER, metavar="FOLDER", help="Write text and HTML into this folder.")
+@person_options
 @common_options
 @click.pass_context
 def preview_command(
@@ -94,13 +98,15 @@ def preview_command(
     customer: str | None,
     settings: tuple[str, ...],
     out: Path | None,
+    person: Person,
 ) -> None:
     """One message of a template as it would be written, with made-up values for what is not set."""
     known = _Known(terminal)
     found, _ = known.one(template)
-    person = known.customer(customer).customer if customer else None
-    wanted = spoken or (person.language if person else terminal.settings.language)
-    shown = preview(found, channel=channel, language=wanted, given=_given(settings), customer=person)
+    of = known.customer(customer).customer if customer else None
+    wanted = spoken or (of.language if of else terminal.settings.language)
+    shown = preview(found, channel=channel, language=wanted, given=_given(settings), customer=of)
+    seen(terminal, person, "templates preview", [customer] if customer else [])
     name = f"{found.template}.{shown.language}.{channel}"
     files = written(shown, out, name) if out else []
     terminal.json(_told(shown, files))
@@ -123,9 +129,10 @@ def preview_command(
 @click.option("--customers", metavar="ID,ID", required=True, help="Customers of the store.")
 @click.option("--out", type=_FOLDER, metavar="FOLDER", required=True, help="Where the messages are written.")
 @channels_option
+@person_options
 @common_options
 def proof_command(
-    terminal: Terminal, template: str, customers: str, out: Path, channels: Path | None
+    terminal: Terminal, template: str, customers: str, out: Path, channels: Path | None, person: Person
 ) -> None:
     """A template's messages for real customers, by every channel it has; nothing is sent or recorded.
 
@@ -137,14 +144,15 @@ def proof_command(
     found, _ = known.one(template)
     told: list[dict[str, object]] = []
     rows: list[tuple[object, ...]] = []
-    for customer in names(customers):
-        replayed = known.customer(customer)
-        person = replayed.customer
+    replays = {customer: known.customer(customer) for customer in names(customers)}
+    seen(terminal, person, "templates proof", [*replays])
+    for customer, replayed in replays.items():
+        of = replayed.customer
         values = merged(found, told_to(replayed, found.template), replayed)
-        for channel in channels_of(found, person.language):
-            shown = preview(found, channel=channel, language=person.language, given=values, customer=person)
+        for channel in channels_of(found, of.language):
+            shown = preview(found, channel=channel, language=of.language, given=values, customer=of)
             files = written(shown, out, f"{customer}.{channel}")
-            cost = priced(person, shown)
+            cost = priced(of, shown)
             told.append({"customer": customer, **_told(shown, files), "cost": _as_json(cost)})
             written_to = ", ".join(path.name for path in files) or "-"
             rows.append((customer, channel, shown.language, written_to, _shown(cost)))
@@ -156,13 +164,20 @@ def proof_command(
 @command.command("withdraw")
 @click.argument("name")
 @click.option("--version", type=int, metavar="V", help="Only this version (all that are published).")
+@person_options
 @common_options
-def withdraw_command(terminal: Terminal, name: str, version: int | None) -> None:
+def withdraw_command(terminal: Terminal, name: str, version: int | None, person: Person) -> None:
     """Nothing of this template leaves any more, until a newer version of it is published."""
-    withdrawn, users = withdraw(bootstrap(terminal.settings).engine, name, version, at=wall_clock())
+    tidings, now = bootstrap(terminal.settings), wall_clock()
+    orders = Orders(tidings.engine, person, at=now)
+    found, users = withdraw(tidings.engine, name, version, at=now, put=orders.put)
+    withdrawn = [] if orders.proposal else found
     journeys = [{"journey": journey, "version": number} for journey, number in users]
-    terminal.json({"template": name, "withdrawn": withdrawn, "journeys": journeys})
-    if withdrawn:
+    told = {"template": name, "withdrawn": withdrawn, "journeys": journeys, "proposal": orders.proposal}
+    terminal.json(told)
+    if orders.proposal:
+        tell_proposed(terminal, tidings, orders.changed)
+    elif withdrawn:
         terminal.tell("withdraw.done", template=name, versions=", ".join(map(str, withdrawn)))
         terminal.tell("change.reach")
     else:

@@ -14,10 +14,12 @@ from domain.errors import InputRefused, NotFound
 from journeys.definition import Journey
 from stores.database import store_name
 from tidings.bootstrap import Tidings, bootstrap
+from tidings.cli.person import person_options, seen
 from tidings.cli.publishing import checked, tell_problems
 from tidings.cli.terminal import F, Terminal, common_options
 from tidings.cli.trying_shown import Assumed, simulated, tried
 from tidings.documents import Documents, read_document, read_documents
+from tidings.sanctions import Person
 from tidings.settings import DEFAULT_STORE, Settings
 from tidings.trying.audience import Audience
 from tidings.trying.book import Book, alone, beside, book_of, shipped_book
@@ -63,6 +65,7 @@ def _drafts(command: F) -> F:
 )
 @click.option("--trace", is_flag=True, help="One customer's way, as sentences.")
 @click.option("--customer", metavar="ID", help="Whose way --trace tells (the first who enters).")
+@person_options
 @common_options
 @click.pass_context
 def simulate_command(
@@ -81,6 +84,7 @@ def simulate_command(
     among: bool,
     trace: bool,
     customer: str | None,
+    person: Person,
 ) -> None:
     """A journey lived through by made-up customers, or by some of the store, in memory.
 
@@ -104,7 +108,10 @@ def simulate_command(
         else _made_up(start.date() if start else _START, customers, seed=seed, days=days, customer=customer)
     )
     if trace:
-        _trace(terminal, chosen, book, crowd, customer)
+        subject = _traced(chosen, book, crowd, customer)
+        if subject is not None and tidings is not None and sample is not None:
+            seen(terminal, person, "journeys simulate", [subject.customer.subject])
+        _trace(terminal, chosen, book, crowd, subject)
         return
     watch, number = Watch(), 0
     with terminal.progress("trying.progress", sample or customers) as advance:
@@ -280,10 +287,10 @@ def _chosen(
     return (drafts.journeys[0] if is_path else in_force[named]), drafts
 
 
-def _trace(terminal: Terminal, journey: Journey, book: Book, crowd: _Crowd, customer: str | None) -> None:
-    """The way of the customer who was asked for, or of the first who enters."""
+def _traced(journey: Journey, book: Book, crowd: _Crowd, customer: str | None) -> Subject | None:
+    """The customer who was asked for, or the first who enters."""
     watch = Watch()
-    subject = next(
+    return next(
         (
             one
             for one in crowd.subjects
@@ -291,6 +298,10 @@ def _trace(terminal: Terminal, journey: Journey, book: Book, crowd: _Crowd, cust
         ),
         None,
     )
+
+
+def _trace(terminal: Terminal, journey: Journey, book: Book, crowd: _Crowd, subject: Subject | None) -> None:
+    """One customer's way, if there is anybody."""
     if subject is None:
         terminal.json(None)
         terminal.tell("trying.nobody_enters", journey=journey.journey)

@@ -19,9 +19,11 @@ from stores.archive.history import ArchivedHistory
 from tidings.authoring import rules_of
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.cli.moments import Day
+from tidings.cli.person import person_options, seen_in
 from tidings.cli.reading import AnyHistory, Source, archive_option, opened
 from tidings.cli.silence import tell_silence
 from tidings.cli.terminal import Terminal, common_options
+from tidings.sanctions import Person
 from tidings.why_sentences import sentences as sentences
 
 PURPOSES: tuple[str, ...] = get_args(Purpose)
@@ -37,6 +39,7 @@ PURPOSES: tuple[str, ...] = get_args(Purpose)
 @click.option("--from", "first", type=Day(), help="From this day on, with --to.")
 @click.option("--to", "last", type=Day(), help="Up to this day, with --from.")
 @archive_option
+@person_options
 @common_options
 def command(
     terminal: Terminal,
@@ -49,6 +52,7 @@ def command(
     first: date | None,
     last: date | None,
     archive: Path | None,
+    person: Person,
 ) -> None:
     """Why a message was or was not sent, or why a customer got none: causes, rule, values, sentences."""
     first, last = on or first, on or last
@@ -61,6 +65,8 @@ def command(
             raise click.UsageError("name the days: --on DAY, or --from DAY and a --to DAY that is no earlier")
         question = Question(first, last, journey, template, purpose)
         with opened(source) as history:
+            if history.find(customer) is not None:
+                seen_in(terminal, person, source, "why", [customer])
             tell_silence(terminal, history, customer, question)
         return
     with opened(source) as history:
@@ -68,6 +74,7 @@ def command(
             explanation = archived_explanation_of(history, message_id or "")
         else:
             explanation = explanation_of(bootstrap(terminal.settings), message_id or "", history)
+    seen_in(terminal, person, source, "why", [explanation.customer])
     told = to_builtins(explanation)
     told["sentences"] = sentences(explanation, terminal.wording)
     terminal.json(told)

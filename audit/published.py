@@ -6,6 +6,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
+from audit.approved import approvals_before, verify_approved
 from audit.findings import AUTHORED, Finding, Verified
 from domain.ports import WHOLE, History, StoredRulebook
 from journeys.engine_versions import ENGINE_VERSION, newer_engine
@@ -27,12 +28,15 @@ def newer(rulebooks: Mapping[int, StoredRulebook]) -> frozenset[int]:
 
 def verify_published(history: History, rulebooks: Mapping[int, Rules], verified: Verified) -> None:
     """Rulebooks and documents by their digests, by each other, and by the record of their publication."""
+    before = approvals_before(history)
     stored = history.rulebooks()
     for number, one in stored.items():
         _check_digest(verified, "audit.rulebook_altered", str(number), one.body, one.digest)
         _check_engine(verified, number, one)
     documents = {(found.kind, found.name, found.version): found for found in history.documents()}
     authored = set(_authored(history))
+    digests = {number: one.digest for number, one in stored.items()}
+    verify_approved(history, digests, list(documents.values()), verified, before=before)
     for (kind, name, version), document in documents.items():
         told = f"{kind} {name} {version}"
         _check_digest(verified, "audit.document_altered", told, document.body, document.digest)

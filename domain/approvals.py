@@ -18,6 +18,8 @@ REGISTER_ID = uuid5(NAMESPACE, "register")
 REGISTER = str(REGISTER_ID)
 APPROVED = "approval.given/1"
 FOUR_EYES_SET = "four_eyes.set/1"
+# What is told of many customers is kept beside the documents, and no rule is in it.
+NO_RULES = frozenset({"broadcast"})
 
 
 class Bound(Struct, frozen=True):
@@ -56,13 +58,15 @@ class FourEyes(Struct, frozen=True):
 class Approvals(Struct):
     """All that was ever approved; a store whose register says nothing asks for a second person.
 
-    ``given`` has each approval with its instant, in microseconds since 1970.
+    ``given`` has each approval with its instant, in microseconds since 1970; ``followed`` says how many
+    entries of the register were read.
     """
 
     given: list[tuple[int, Approval]] = field(default_factory=list)
     documents: dict[tuple[str, str, int], str] = field(default_factory=dict)
     rulebooks: dict[int, str] = field(default_factory=dict)
     four_eyes: bool = True
+    followed: int = 0
 
     def add(self, event: StoredEvent) -> None:
         """Take in one event of the register. Raises msgspec.DecodeError for one that cannot be read."""
@@ -95,5 +99,5 @@ def approvals_of(events: Iterable[StoredEvent]) -> Approvals:
             found.add(event)
         except msgspec.DecodeError:
             break
-        before = hash_
+        before, found.followed = hash_, version
     return found

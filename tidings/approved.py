@@ -5,13 +5,10 @@ from hashlib import sha256
 
 from sqlalchemy import Engine
 
-from domain.approvals import REGISTER, Approvals, approvals_of
+from domain.approvals import NO_RULES, REGISTER, Approvals, approvals_of
 from domain.errors import StoreCorrupt
 from domain.ports import StoredDocument
 from stores.library import authored_history
-
-# What is told of many customers is kept beside the documents, and no rule is in it.
-NO_RULES = frozenset({"broadcast"})
 
 
 def approvals(engine: Engine) -> Approvals:

@@ -120,7 +120,7 @@ class Serving:
                 # The place, and no more: an error's text may hold what it happened to.
                 place = " < ".join(f"{at.name}:{at.lineno}" for at in extract_tb(error.__traceback__)[:-6:-1])
                 told = "partition %s failed and is tried again in a minute: %s at %s"
-                log.error(told, partition, type(error).__name__, place)
+                log.error(told, partition, getattr(error, "code", type(error).__name__), place)
                 self._resting[partition] = self._clock() + _PARTITION_RESTS
         return busy
 

@@ -261,7 +261,7 @@ def test_the_store_in_the_usual_place_is_asked_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "name-day" in simulate(capsys, "name-day", code=1)[1]
-    assert cli.run(["init"]) == 0
+    assert cli.run(["init", "--alone"]) == 0
     assert cli.run(["journeys", "publish", "own.yaml", "--template", "hello.yaml"]) == 0
     capsys.readouterr()
     out, _ = simulate(capsys, "name-day", "--customers", "5", "--json")

@@ -115,7 +115,7 @@ class TestStart:
             (("call", "--customer", "c-0"), "has the values -; expected amount, branch"),
             (("call", "--customer", "c-0", "--value", "amount"), "amount is no value"),
             (("call", "--customer", "c-0", "--value", "a=1", "--value", "a=2"), "a=2 is no value"),
-            ((*request[2:], "--customer", "c-0", "--by", "x" * 201), "by is empty or too long"),
+            ((*request[2:], "--customer", "c-0", "--by", "x" * 201), "no name that can be recorded"),
             ((*request[2:], "--customer", "c-0", "--time", "2199-01-01T00:00:00Z"), "more than a year ahead"),
         ],
     )

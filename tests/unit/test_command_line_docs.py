@@ -10,6 +10,8 @@ from tidings.cli import COMMANDS, commands
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "command-line.md"
 COMMON = {"--store", "--outbox", "--lang", "--json"}
+# Told once, for all commands that change something or show somebody's data.
+PERSON = {"--by", "--reason"}
 
 
 def walked(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -54,7 +56,7 @@ def headed(line: str) -> str:
 def options_of(command: click.Command) -> list[str]:
     """The long names of the command's own options."""
     names = [name for p in command.params if isinstance(p, click.Option) for name in p.opts]
-    return [name for name in names if name.startswith("--") and name not in COMMON]
+    return [name for name in names if name.startswith("--") and name not in COMMON | PERSON]
 
 
 def test_the_walk_finds_every_command() -> None:
@@ -81,7 +83,7 @@ def test_the_common_options_are_told_once_for_all(page: str) -> None:
     for name, command in LEAVES.items():
         theirs = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
         assert theirs >= COMMON, name
-    assert [option for option in sorted(COMMON) if f"| `{option}" not in page] == []
+    assert [option for option in sorted(COMMON | PERSON) if f"| `{option}" not in page] == []
 
 
 def test_a_command_that_is_gone_is_gone_from_the_page(page: str) -> None:

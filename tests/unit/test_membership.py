@@ -117,7 +117,7 @@ def lived(
     tidings = bank.tidings
     # Made-up conditions need not be sensible.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(authoring, "_check", lambda *_: None)
+        patch.setattr(authoring, "check", lambda *_: None)
         authoring.publish(tidings.engine, Documents([BY_CLASS], [], segments=made), at=PUBLISHED_AT)
     tidings.engine.dispose()
     bank.take(told)

@@ -105,7 +105,7 @@ def migrate_command(
             "digest": planned.digest,
             "published": planned.published or new,
             "new": new,
-            "proposal": orders.proposal,
+            **orders.told,
         }
     )
     if planned.published:
@@ -157,7 +157,7 @@ def _set_state(terminal: Terminal, name: str, state: State, person: Person) -> N
     orders = Orders(tidings.engine, person, at=now, at_once=state == "paused")
     asked = set_state(tidings.engine, name, state, at=now, put=orders.put)
     changed = asked and orders.proposal is None
-    terminal.json({"journey": name, "state": state, "changed": changed, "proposal": orders.proposal})
+    terminal.json({"journey": name, "state": state, "changed": changed, **orders.told})
     if orders.proposal is not None:
         tell_proposed(terminal, tidings, orders.changed)
         return

@@ -41,6 +41,11 @@ class Orders:
         """The name of the proposal that waits for another person; None where all is in force."""
         return None if self.changed.proposal is None else self.changed.proposal.name
 
+    @property
+    def told(self) -> dict[str, object]:
+        """What the command's JSON says besides: the proposal, where there is one."""
+        return {} if self.proposal is None else {"proposal": self.proposal}
+
 
 def tell_proposed(terminal: Terminal, tidings: Tidings, changed: Changed) -> None:
     """What was proposed, what it would change, and who can put it in force."""

@@ -173,7 +173,7 @@ def withdraw_command(terminal: Terminal, name: str, version: int | None, person:
     found, users = withdraw(tidings.engine, name, version, at=now, put=orders.put)
     withdrawn = [] if orders.proposal else found
     journeys = [{"journey": journey, "version": number} for journey, number in users]
-    told = {"template": name, "withdrawn": withdrawn, "journeys": journeys, "proposal": orders.proposal}
+    told = {"template": name, "withdrawn": withdrawn, "journeys": journeys, **orders.told}
     terminal.json(told)
     if orders.proposal:
         tell_proposed(terminal, tidings, orders.changed)

@@ -42,7 +42,10 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    # Twice, since what one of the two makes can be changed by the other.
+    for _ in range(2):
+        name = unicodedata.normalize("NFKC", name.casefold())
+    return " ".join(name.split())
 
 
 def _version() -> str:

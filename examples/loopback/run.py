@@ -43,7 +43,7 @@ def main() -> None:
         ports["SERVE"] = free_port()
         channels = settings(folder, ports)
         store = f"sqlite:///{folder / 'tidings.db'}"
-        tidings("init", "--store", store)
+        tidings("init", "--alone", "--store", store)
         tidings(
             "journeys",
             "publish",

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import msgspec
 from eventsourcing.domain import Aggregate
-from eventsourcing.utils import get_topic
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from domain.errors import StoreUnusable
@@ -19,8 +19,8 @@ from tidings.authoring import authoring_of
 
 # Of so many customers at once it is told how many they were: a list of all is no longer about anybody.
 MOST_NAMED = 1_000
-_PAGE = 500
-_E = TypeVar("_E", bound=Aggregate.Created)
+_PAGE = 5_000
+_S = TypeVar("_S", bound=Struct)
 
 
 class Access(Aggregate):
@@ -70,15 +70,26 @@ class Operation(Aggregate):
         return uuid4()
 
 
+class _Stamp(Struct, frozen=True):
+    """An instant as the library writes it."""
+
+    at: datetime = field(name="_data_")
+
+
 class Read(Struct, frozen=True):
     """A recorded look: ``customers`` is empty where there were more than ``MOST_NAMED``."""
 
-    at: datetime
+    timestamp: _Stamp
     by: str
     reason: str
     what: str
     customers: list[str]
     number: int
+
+    @property
+    def at(self) -> datetime:
+        """When, aware UTC."""
+        return self.timestamp.at
 
     def concerns(self, customer: str) -> bool:
         """Whether the customer was among them, or may have been."""
@@ -88,11 +99,16 @@ class Read(Struct, frozen=True):
 class Ordered(Struct, frozen=True):
     """A recorded order."""
 
-    at: datetime
+    timestamp: _Stamp
     by: str
     reason: str
     what: str
     details: dict[str, str]
+
+    @property
+    def at(self) -> datetime:
+        """When, aware UTC."""
+        return self.timestamp.at
 
 
 def record_read(
@@ -126,14 +142,12 @@ def record_operation(
 
 def reads(engine: Engine) -> Iterator[Read]:
     """Every recorded look at personal data, the oldest first."""
-    for event in _events(engine, Access.Created):
-        yield Read(event.timestamp, event.by, event.reason, event.what, event.customers, event.number)
+    return _recorded(engine, Access.Created.TOPIC, Read)
 
 
 def operations(engine: Engine) -> Iterator[Ordered]:
     """Every recorded order, the oldest first."""
-    for event in _events(engine, Operation.Created):
-        yield Ordered(event.timestamp, event.by, event.reason, event.what, event.details)
+    return _recorded(engine, Operation.Created.TOPIC, Ordered)
 
 
 def _record(engine: Engine, noted: Aggregate) -> None:
@@ -146,13 +160,12 @@ def _record(engine: Engine, noted: Aggregate) -> None:
         raise StoreUnusable("access.unrecorded", **values) from error
 
 
-def _events(engine: Engine, kind: type[_E]) -> Iterator[_E]:
+def _recorded(engine: Engine, topic: str, shape: type[_S]) -> Iterator[_S]:
+    """What was recorded, decoded without the library, which takes ten times as long."""
+    decoder = msgspec.json.Decoder(shape)
     with authoring_of(engine) as authoring:
         start: int | None = 1
         while start is not None:
-            found = authoring.recorder.select_notifications(start, _PAGE, topics=[get_topic(kind)])
-            for notification in found:
-                event = authoring.mapper.to_domain_event(notification)
-                if isinstance(event, kind):
-                    yield event
+            found = authoring.recorder.select_notifications(start, _PAGE, topics=[topic])
+            yield from (decoder.decode(notification.state) for notification in found)
             start = found[-1].id + 1 if found else None

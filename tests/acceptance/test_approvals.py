@@ -61,6 +61,17 @@ class TestTwoPersons:
         body = office.bank.sql("SELECT body FROM documents WHERE kind = 'journey' AND name = 'own'")[0][0]
         assert bytes(body) == text.encode()
 
+    def test_whoever_approves_reads_what_is_new_and_what_differs(self, office: Office) -> None:
+        first = office.propose()
+        assert '"template": "birthday-greeting"' in office("approvals", "show", first)[0]
+        office("approvals", "approve", first, by="ben")
+        shown = office("approvals", "show", office.propose(2, days=5))[0]
+        assert "Step rest does something else." in shown
+        paused = office.json("journeys", "pause", "own", by="anna")
+        assert paused["changed"] is True
+        resumed = office.json("journeys", "resume", "own", by="anna")["proposal"]
+        assert '+  "state": "running"' in office("approvals", "show", resumed)[0]
+
     @pytest.mark.parametrize("by", ["anna", "Anna", " ANNA ", "ａｎｎａ"])
     def test_one_person_is_not_two(self, office: Office, by: str) -> None:
         name = office.propose(by="anna")

@@ -34,7 +34,7 @@ def accesses_command(
         for read in reads(bootstrap(terminal.settings).engine)
         if _asked_for(read, name, since, until) and (customer is None or read.concerns(customer))
     ]
-    terminal.json([to_builtins(read) for read in found])
+    terminal.json([_as_json(read) for read in found])
     if not found:
         terminal.tell("access.none")
         return
@@ -56,7 +56,7 @@ def changes_command(
     """
     every = operations(bootstrap(terminal.settings).engine)
     found = [order for order in every if _asked_for(order, name, since, until)]
-    terminal.json([to_builtins(order) for order in found])
+    terminal.json([_as_json(order) for order in found])
     if not found:
         terminal.tell("access.no_changes")
         return
@@ -81,6 +81,12 @@ def _asked_for(
         and (since is None or noted.at >= since)
         and (until is None or noted.at < until)
     )
+
+
+def _as_json(noted: Read | Ordered) -> dict[str, object]:
+    told: dict[str, object] = to_builtins(noted)
+    del told["timestamp"]
+    return {"at": noted.at, **told}
 
 
 def _whose(terminal: Terminal, read: Read) -> str:

@@ -106,7 +106,7 @@ def show_command(terminal: Terminal, proposal: str) -> None:
         for then, now in changed:
             terminal.tell("approvals.overtaken", proposal=found.name, then=then, now=now)
         return
-    tell_changes(terminal, tidings, found)
+    tell_changes(terminal, tidings, found, whole=True)
     terminal.tell("approvals.how", proposal=found.name)
 
 

@@ -22,6 +22,8 @@ from tidings.register import Proposal
 from tidings.sanctions import Person
 from tidings.telling import difference_lines
 
+_LONGEST_LINE = 2_000
+
 
 class Orders:
     """One person's orders to a store; ``changed`` is what the last one came to."""
@@ -57,8 +59,11 @@ def tell_proposed(terminal: Terminal, tidings: Tidings, changed: Changed) -> Non
     terminal.tell("approvals.how", proposal=changed.proposal.name)
 
 
-def tell_changes(terminal: Terminal, tidings: Tidings, proposal: Proposal) -> None:
-    """What the proposal would change in what is in force, document by document."""
+def tell_changes(terminal: Terminal, tidings: Tidings, proposal: Proposal, *, whole: bool = False) -> None:
+    """What the proposal would change in what is in force, document by document.
+
+    With ``whole`` the text of what is new, too: whoever approves it must be able to read it.
+    """
     if proposal.change == "four_eyes_off":
         terminal.tell("approvals.would_turn_off")
         return
@@ -77,12 +82,14 @@ def tell_changes(terminal: Terminal, tidings: Tidings, proposal: Proposal) -> No
         former = _former(tidings, rules, kind.KIND, name, document)
         if former is None:
             terminal.tell("approvals.is_new")
+            for line in _pretty(document) if whole else ():
+                terminal.write(f"+{_cut(line)}")
         elif isinstance(former, Journey) and isinstance(document, Journey):
             for line in difference_lines(differences(former, document), terminal.wording):
                 terminal.write(line)
         else:
             for line in _lines(former, document):
-                terminal.write(line)
+                terminal.write(_cut(line))
     terminal.write()
 
 
@@ -111,6 +118,11 @@ def _lines(former: Struct, document: Struct) -> Iterator[str]:
     """The lines by which two versions differ, as ``diff -u`` shows them."""
     old, new = (_pretty(found) for found in (former, document))
     return (line for number, line in enumerate(unified_diff(old, new, lineterm="", n=1)) if number > 1)
+
+
+def _cut(line: str) -> str:
+    """A line of a text; pictures of templates are lines without end."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 
 
 def _pretty(document: Struct) -> list[str]:

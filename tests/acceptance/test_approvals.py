@@ -287,6 +287,12 @@ def alter_a_document(bank: Bank) -> None:
     )  # fmt: skip
 
 
+def alter_a_document_under_its_digest(bank: Bank) -> None:
+    (body,) = bank.sql("SELECT body FROM documents WHERE name = 'birthday-greeting'")[0]
+    forged = bytes(body).replace(b"Happy birthday", b"Send us money")
+    bank.sql("UPDATE documents SET body = ? WHERE name = 'birthday-greeting'", forged)
+
+
 def insert_a_rulebook(bank: Bank) -> None:
     (body,) = bank.sql("SELECT body FROM rulebooks ORDER BY number DESC LIMIT 1")[0]
     forged = bytes(body).replace(b'"purpose":"care"', b'"purpose":"service"')
@@ -314,6 +320,7 @@ def take_an_approval_back(bank: Bank) -> None:
     [
         (insert_a_document, "template birthday-greeting 2"),
         (alter_a_document, "template birthday-greeting 1"),
+        (alter_a_document_under_its_digest, "template birthday-greeting 1"),
         (insert_a_rulebook, "rulebook 99"),
         (put_a_former_rulebook_back, "rulebook 99"),
         (take_an_approval_back, "calendar"),
@@ -324,7 +331,8 @@ def test_the_engine_runs_nothing_that_nobody_approved(office: Office, attack: At
     line = office.refused("run", "--until", "2026-01-02T00:00:00Z")
     assert f"the {place}" in line
     assert "no approval names what it says" in line
-    found = [f for f in _findings(office) if f["code"] == "audit.unapproved"]
+    codes = ("audit.unapproved", "audit.document_altered")
+    found = [f for f in _findings(office) if f["code"] in codes]
     assert any(str(f["values"]["name"]).startswith(place) for f in found)
 
 

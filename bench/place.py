@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import StoreUnusable
 from stores.database import connect
 from tidings.bootstrap import initialise
+from tidings.sanctions import Person
 from tidings.settings import Settings
 
 _PREFIX = "tidings_bench_"
@@ -62,7 +63,7 @@ class Place:
         """The URL of a new store with the shipped documents. Raises Unavailable."""
         url = self.empty(name)
         try:
-            initialise(Settings(url), partitions=partitions)
+            initialise(Settings(url), partitions=partitions, alone=Person("bench", "programs publish"))
         except (StoreUnusable, SQLAlchemyError, ImportError) as error:
             raise Unavailable(f"the store refuses {self.kind}: {error}") from error
         return url

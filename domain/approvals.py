@@ -17,6 +17,8 @@ NAMESPACE = UUID("6a0c7a0e-4f3b-5d1e-9f0d-2b8f1f7f4c11")
 REGISTER_ID = uuid5(NAMESPACE, "register")
 REGISTER = str(REGISTER_ID)
 APPROVED = "approval.given/1"
+# How the name begins under which a release approves what it ships; no person may go by it.
+RELEASE = "tidings "
 FOUR_EYES_SET = "four_eyes.set/1"
 # What is told of many customers is kept beside the documents, and no rule is in it.
 NO_RULES = frozenset({"broadcast"})
@@ -46,6 +48,13 @@ class Approval(Struct, frozen=True):
     rulebook_digest: str
     documents: tuple[Bound, ...]
 
+    @property
+    def by_two(self) -> bool:
+        """Whether two persons stand for it, or a release of Tidings."""
+        if not self.proposal:
+            return self.approved_by.startswith(RELEASE)
+        return self.proposed_by != self.approved_by
+
 
 class FourEyes(Struct, frozen=True):
     """Whether the store asks for a second person from here on, by whose word."""
@@ -59,7 +68,7 @@ class Approvals(Struct):
     """All that was ever approved; a store whose register says nothing asks for a second person.
 
     ``given`` has each approval with its instant, in microseconds since 1970; ``followed`` says how many
-    entries of the register were read.
+    entries of the register were read. ``alone`` are those without a second person where one was asked for.
     """
 
     given: list[tuple[int, Approval]] = field(default_factory=list)
@@ -67,16 +76,21 @@ class Approvals(Struct):
     rulebooks: dict[int, str] = field(default_factory=dict)
     four_eyes: bool = True
     followed: int = 0
+    alone: list[Approval] = field(default_factory=list)
+    _two_asked_for: bool = False
 
     def add(self, event: StoredEvent) -> None:
         """Take in one event of the register. Raises msgspec.DecodeError for one that cannot be read."""
         if event.kind == APPROVED:
             approval = msgspec.json.decode(event.body, type=Approval)
             self.given.append((event.occurred_at, approval))
+            if self._two_asked_for and not approval.by_two:
+                self.alone.append(approval)
             self.rulebooks[approval.rulebook] = approval.rulebook_digest
             self.documents |= {(b.kind, b.name, b.version): b.digest for b in approval.documents}
         elif event.kind == FOUR_EYES_SET:
             self.four_eyes = msgspec.json.decode(event.body, type=FourEyes).required
+            self._two_asked_for = self.four_eyes
 
 
 def approvals_of(events: Iterable[StoredEvent]) -> Approvals:

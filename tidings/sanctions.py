@@ -5,6 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from msgspec import Struct
 
+from domain.approvals import RELEASE
+
 
 class Person(Struct, frozen=True):
     """Who gives a command, as they name themselves, and why; ``reason`` may be ""."""
@@ -29,7 +31,7 @@ class Sanction(Struct, frozen=True):
 
 def release() -> Sanction:
     """What comes with Tidings is approved by its release."""
-    return Sanction.alone(Person(f"tidings {_version()}", "shipped"))
+    return Sanction.alone(Person(f"{RELEASE}{_version()}", "shipped"))
 
 
 # For programs that publish by ``tidings.authoring`` and name nobody.

@@ -349,9 +349,14 @@ def test_a_broken_register_is_told_by_its_place(office: Office) -> None:
     assert [(f["subject"], f["version"]) for f in broken] == [(REGISTER, 3)]
 
 
-def test_a_program_that_publishes_is_recorded_as_such(office: Office) -> None:
+def test_a_program_that_publishes_alone_is_recorded_as_such_and_found(office: Office) -> None:
+    office("journeys", "pause", "birthday", by="anna")
+    assert office.json("audit", "verify")["ok"] is True
     _publish(office, newer_greeting())
     assert office.json("approvals", "given")[-1]["approved_by"] == "program"
+    (found,) = _findings(office)
+    assert found["code"] == "audit.approved_alone"
+    assert found["values"] == {"name": "template birthday-greeting 2", "by": "program"}
 
 
 def test_a_change_by_a_program_that_asks_for_two_is_a_proposal(office: Office) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from domain.approvals import REGISTER
 from domain.errors import InputRefused
+from stores.database import create_store
 from support.bank import PUBLISHED_AT, Bank
 from support.facts import at
 from support.office import Office
@@ -244,6 +245,12 @@ class TestTheSetting:
         assert cli.run(["init", "--alone", *store]) == 1
         assert "this store needs two persons" in capsys.readouterr().err
         assert cli.run(["init", *store]) == 0
+
+    def test_a_store_without_a_word_on_it_needs_two(self, tmp_path: Path) -> None:
+        engine, _ = create_store(f"sqlite:///{tmp_path / 'bare'}.db", customer_partitions=1)
+        publish(engine, shipped(), at=PUBLISHED_AT)
+        assert change(engine, newer_greeting(), person=Person("anna"), at=PUBLISHED_AT).proposal is not None
+        engine.dispose()
 
     def test_what_is_shipped_is_approved_by_the_release(self, office: Office) -> None:
         assert cli.run(["init", "--store", office.bank.settings.store]) == 0

@@ -309,7 +309,6 @@ def _rulebook(versions: Sequence[StoredDocument]) -> Rulebook:
 
 def _put_in_force(engine: Engine, versions: Sequence[StoredDocument], number: int) -> None:
     """Bring documents and rulebook up to what was published; nothing where they are, or further."""
-    rulebook = _rulebook(versions)
     with writing(engine) as connection:
         lock(connection, _LOCK)
         known = known_documents(connection)
@@ -317,4 +316,5 @@ def _put_in_force(engine: Engine, versions: Sequence[StoredDocument], number: in
         if new:
             add_documents(connection, new)
         if last_rulebook(connection) < number:
+            rulebook = _rulebook(versions)
             add_rulebook(connection, number, digest=digest(rulebook), body=canonical(rulebook))

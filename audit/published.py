@@ -9,7 +9,7 @@ from msgspec import Struct
 from audit.approved import approvals_before, verify_approved
 from audit.findings import AUTHORED, Finding, Verified
 from domain.ports import WHOLE, History, StoredRulebook
-from journeys.engine_versions import ENGINE_VERSION, newer_engine
+from journeys.engine_versions import ENGINE_VERSION, ENGINES, engine_named
 from journeys.rulebook import Rulebook, Rules, digest
 
 _Name = tuple[str, str, int]
@@ -85,11 +85,9 @@ def _check_engine(verified: Verified, number: int, stored: StoredRulebook) -> No
 
 
 def _newer(stored: StoredRulebook) -> int | None:
-    try:
-        return newer_engine(stored.body)
-    except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
-        # That it cannot be read is found by its digest.
-        return None
+    # One that cannot be read is found by its digest.
+    named = engine_named(stored.body)
+    return None if named in ENGINES else named
 
 
 def _check_digest(verified: Verified, code: str, name: str, body: bytes, digest: str) -> None:

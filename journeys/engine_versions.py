@@ -32,10 +32,12 @@ class _Named(Struct):
     engine: int
 
 
-def newer_engine(rulebook: bytes) -> int | None:
-    """The version that a rulebook's canonical bytes name where this program has not got it, else None.
+def engine_named(rulebook: bytes) -> int | None:
+    """The version that a rulebook's canonical bytes name; None where they are no rulebook's.
 
-    The rest of such a rulebook need not be readable here. Raises msgspec.DecodeError for what is no rulebook.
+    A newer program's rulebook need not be readable here otherwise.
     """
-    version = msgspec.json.decode(rulebook, type=_Named).engine
-    return None if version in ENGINES else version
+    try:
+        return msgspec.json.decode(rulebook, type=_Named).engine
+    except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
+        return None

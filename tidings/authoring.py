@@ -20,7 +20,7 @@ from domain.policy import Policy
 from domain.ports import StoredDocument, StoredRulebook
 from journeys import segment_problems
 from journeys.definition import Control, Controls, Journey, Migration, Segment, Withdrawal
-from journeys.engine_versions import ENGINE_VERSION, newer_engine
+from journeys.engine_versions import ENGINE_VERSION, ENGINES, engine_named
 from journeys.policy_problems import policy_problems
 from journeys.rulebook import Rulebook, Rules, TemplateMark, canonical, digest
 from journeys.validation import problems
@@ -62,7 +62,8 @@ def publish(
 ) -> list[tuple[str, str, int]]:
     """Publish what is new among these documents and put it in force at ``at`` (aware UTC).
 
-    Gives kind, name and version of what was new. A crash in between is made good by the next call.
+    Gives kind, name and version of what was new, the engine too where the rulebook in force named an older
+    one. A crash in between is made good by the next call.
     Raises InputRefused, and publishes nothing, where a journey has a problem or a version is published
     with other content. It costs the same for any number of customers: workers bring the rules to them.
 
@@ -117,13 +118,16 @@ def put(
     Raises the library's IntegrityError then; read it anew and check again. ``before`` is what was published.
     """
     authored, new = authoring.prepared(documents, at=at)
-    if new:
+    former = current_rulebook(engine)
+    moves = former is not None and engine_named(former[1]) not in (None, ENGINE_VERSION)
+    if new or moves:
         bound = [Bound(stored.kind, stored.name, stored.version, stored.digest) for stored in new]
         rulebook = _rulebook([*before, *new])
         number = register.approve(bound, rulebook_digest=digest(rulebook), sanction=sanction, at=at)
         authoring.save(register, *authored, *([proposal] if proposal else []))
         _put_in_force(engine, [*before, *new], number)
-    return [(stored.kind, stored.name, stored.version) for stored in new]
+    told = [(stored.kind, stored.name, stored.version) for stored in new]
+    return [*told, ("engine", "engine", ENGINE_VERSION)] if moves else told
 
 
 def known_templates(engine: Engine, added: Sequence[Template] = ()) -> dict[str, TemplateMark]:
@@ -231,13 +235,12 @@ def in_force(engine: Engine) -> InForce:
 def check_engine(engine: Engine) -> None:
     """Raises StoreUnusable where what is in force names an engine that this program has not got."""
     if (current := current_rulebook(engine)) is not None:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            _refuse_newer(engine, *current)
+        _refuse_newer(engine, *current)
 
 
 def _refuse_newer(engine: Engine, number: int, body: bytes) -> None:
     """Raises StoreUnusable for a rulebook that names an engine which this program has not got."""
-    if (found := newer_engine(body)) is not None:
+    if (found := engine_named(body)) is not None and found not in ENGINES:
         store = store_name(engine.url.render_as_string(hide_password=False))
         raise StoreUnusable(
             "store.newer_engine", store=store, number=number, found=found, newest=ENGINE_VERSION

@@ -1,0 +1,1 @@
+"""What goes into an evidence pack, and the verifier that travels in it."""

@@ -4,6 +4,7 @@ import click
 
 from tidings.cli import proving, verifying
 from tidings.cli.accesses import accesses_command, changes_command
+from tidings.cli.evidence import command as evidence_command
 
 
 @click.group("audit")
@@ -14,4 +15,5 @@ def command() -> None:
 command.add_command(verifying.command)
 command.add_command(accesses_command)
 command.add_command(changes_command)
+command.add_command(evidence_command)
 proving.add_to(command)

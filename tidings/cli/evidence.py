@@ -1,0 +1,111 @@
+"""tidings audit evidence: all that is recorded of a customer, in a zip that proves itself."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+from msgspec import to_builtins
+
+from audit.evidence.contents import Period
+from audit.notes import read_checkpoint, read_verifier_key
+from domain.errors import InputRefused, NotFound
+from stores.archive.history import ArchivedHistory
+from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.reading import Source, archive_option, opened
+from tidings.cli.terminal import Instant, Terminal, common_options
+from tidings.evidence.gathering import Gathered, gather
+from tidings.evidence.packing import Packed, write_pack
+from tidings.evidence.proving import Proofs, prove
+
+_LONGEST_NOTE = 64 * 1024
+
+
+@click.command("evidence")
+@click.option("--customer", required=True, metavar="ID", help="Whose history.")
+@click.option("--from", "since", type=Instant(), help="What happened from this instant on (default: all).")
+@click.option("--to", "until", type=Instant(), help="What happened before this instant (default: all).")
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE.zip",
+    type=click.Path(path_type=Path),
+    help="Where the pack is written.",
+)
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="A public key of the log, for the pack.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A checkpoint kept elsewhere: the pack proves that the log has grown from it.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@archive_option
+@common_options
+def command(
+    terminal: Terminal,
+    customer: str,
+    since: datetime | None,
+    until: datetime | None,
+    out: Path,
+    keys: Sequence[str],
+    kept: Sequence[Path],
+    force: bool,
+    archive: Path | None,
+) -> None:
+    """Facts, decisions, rules, messages, consents, proofs and reports on one customer, with a verifier."""
+    named = [read_verifier_key(key).text for key in keys]
+    notes = [_note(path) for path in kept]
+    source = Source.named(terminal, archive)
+    with opened(source) as history:
+        try:
+            gathered = gather(history, customer, Period(since, until), now=wall_clock())
+        except NotFound as error:
+            near = [] if isinstance(history, ArchivedHistory) else history.similar_subjects(customer)
+            raise NotFound(error.code, near=near, **error.values) from None
+        # Here a person has got personal data of ``customer``: whoever records reads does it here.
+        has_store = not isinstance(history, ArchivedHistory)
+        proofs = _proofs(source, gathered, keys=named, kept=notes) if has_store else Proofs()
+        packed = write_pack(gathered, proofs, out, force=force)
+    terminal.json(to_builtins(packed))
+    _show(terminal, packed)
+
+
+def _proofs(source: Source, gathered: Gathered, *, keys: Sequence[str], kept: Sequence[str]) -> Proofs:
+    tidings = bootstrap(source.settings)
+    try:
+        return prove(
+            tidings.engine,
+            gathered.place,
+            gathered.stored,
+            told=gathered.told.all,
+            keys=keys,
+            kept=kept,
+        )
+    finally:
+        tidings.engine.dispose()
+
+
+def _note(path: Path) -> str:
+    """A checkpoint in a file. Raises InputRefused where there is none."""
+    try:
+        note = path.read_bytes()[:_LONGEST_NOTE].decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputRefused("document.unreadable", path=str(path), reason=str(error)) from error
+    read_checkpoint(note)
+    return note
+
+
+def _show(terminal: Terminal, packed: Packed) -> None:
+    """What was written, and what of it cannot be proved."""
+    terminal.tell("evidence.written", **to_builtins(packed))
+    terminal.tell("evidence.digest", sha256=packed.sha256)
+    if packed.words_missing:
+        terminal.complain(terminal.wording.tell("evidence.words_missing", {"number": packed.words_missing}))
+    if not packed.checkpoint:
+        terminal.tell("evidence.no_checkpoint")
+    elif packed.sealed < packed.events:
+        terminal.tell("evidence.unsealed", number=packed.events - packed.sealed)
+    terminal.tell("evidence.how", file=packed.file)

@@ -61,9 +61,11 @@ def timeline(history: Sequence[Event], labels: Mapping[str, str]) -> Picture:
     ``others`` (rows that have no room) and the legend's ``sent``, ``not_sent``, ``waiting``, ``passage``,
     ``yes`` and ``no``.
     """
-    scale = _Scale(history[0].occurred_at, history[0].occurred_at)
+    # What had happened before anything was recorded would take most of the room: it stands at the edge.
+    begins_at = history[0].recorded_at
+    scale = _Scale(max(e.occurred_at for e in history), begins_at)
     for event in history:
-        scale.reach(event.occurred_at)
+        scale.reach(max(event.occurred_at, begins_at))
     rows = sorted(_rows(history).values(), key=lambda row: (row.begins_at, row.name))
     left_out = len(rows) - _MOST_ROWS
     rows = rows[:_MOST_ROWS]
@@ -85,8 +87,8 @@ def timeline(history: Sequence[Event], labels: Mapping[str, str]) -> Picture:
 class _Scale:
     """From instants to places on the axis."""
 
-    def __init__(self, first: datetime, last: datetime) -> None:
-        self.first, self.last = first, last
+    def __init__(self, one: datetime, other: datetime) -> None:
+        self.first, self.last = min(one, other), max(one, other)
 
     def reach(self, at: datetime) -> None:
         """Make room for an instant."""

@@ -58,7 +58,7 @@ class Gathered(Struct, frozen=True):
 
 
 class Words(Struct, frozen=True):
-    """What a message said, as the intent of this version recorded it; ``rendered`` is None if that is lost."""
+    """What a message said by the intent of this version; ``rendered`` is None where the words are lost."""
 
     version: int
     message: Outgoing

@@ -49,7 +49,7 @@ class Packed(Struct, frozen=True):
 
 
 def write_pack(gathered: Gathered, proofs: Proofs, path: Path, *, force: bool) -> Packed:
-    """Write the pack to ``path``; it is there whole or not at all. Raises InputRefused, see ``writing_pack``."""
+    """Write the pack to ``path``, whole or not at all. Raises InputRefused as ``writing_pack``."""
     explanations = messages(gathered)
     with writing_pack(path, force=force) as pack:
         _add_verifier(pack)

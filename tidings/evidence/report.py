@@ -268,13 +268,11 @@ def _table(
 
 
 def _rule(rule: str, values: Mapping[str, object], wording: Wording) -> str:
-    """The sentence of a rule where the catalogue has one that these values fill, else its name and values."""
-    code = f"rule.{rule}"
-    told = wording.tell(code, values) if wording.has(code) else ""
-    if told and "?" not in told:
-        return told
+    """Why an entry, a step or a task was decided against, with the values that were seen."""
+    code = f"refused.{rule}"
+    told = wording.tell(code) if wording.has(code) else rule
     listed = ", ".join(f"{name} {value}" for name, value in values.items())
-    return f"{rule} ({listed})" if listed else rule
+    return f"{told} ({listed})" if listed else told
 
 
 def _values(event: Event) -> str:

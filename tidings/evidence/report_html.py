@@ -10,8 +10,8 @@ _STYLE = """
   --waiting: #8a5a00; --ground: #f5f7fa; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 4rem; background: #fff; color: var(--ink);
-  font: 0.95rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei",
-  "Noto Sans CJK SC", sans-serif; overflow-wrap: anywhere; }
+  font: 0.95rem/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "PingFang SC",
+  "Microsoft YaHei", "Noto Sans CJK SC", Arial, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem; border-bottom: 2px solid var(--accent);
   break-after: avoid; }
@@ -67,7 +67,7 @@ _PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ report.title }}</title>
-<style>{{ style }}</style>
+<style>{% include "style" %}</style>
 </head>
 <body>
 <h1>{{ report.title }}</h1>
@@ -130,7 +130,7 @@ _PAGE = """<!doctype html>
 def html_of(report: Report) -> bytes:
     """The page. Whatever is put into it is escaped."""
     environment = Environment(
-        loader=DictLoader({"report": _PAGE}),
+        loader=DictLoader({"report": _PAGE, "style": " ".join(_STYLE.split())}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -138,7 +138,7 @@ def html_of(report: Report) -> bytes:
     )
     headings = [(n, block.text) for n, block in enumerate(report.blocks, 1) if isinstance(block, Heading)]
     page = environment.get_template("report").render(
-        report=report, headings=headings, sort_of=_sort, style=" ".join(_STYLE.split()), width=WIDTH
+        report=report, headings=headings, sort_of=_sort, width=WIDTH
     )
     return page.encode()
 

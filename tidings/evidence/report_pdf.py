@@ -1,14 +1,13 @@
-"""The report as PDF: the same blocks on pages of A4, with the font inside, so that it looks alike everywhere."""
+"""The report as PDF: the same blocks on pages of A4, fonts inside, so that it looks alike everywhere."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from fpdf import FPDF
-from fpdf.enums import TextMode
-from pylopdf_fonts_zh_cn import sans_path
 
 from audit.evidence.timeline import WIDTH, Picture, Shape
 from tidings.evidence.blocks import Card, Drawing, Figures, Heading, Paragraph, Report, Table
+from tidings.evidence.lettering import Colour, Letters
 from tidings.evidence.typesetting import lines_of
 
 _MARGIN, _BOTTOM, _PAGE_WIDTH, _PAGE_HEIGHT = 15.0, 16.0, 210.0, 297.0
@@ -36,12 +35,13 @@ def pdf_of(report: Report, *, at: datetime, page_of: Callable[[int, int], str]) 
     "page 2 of 7"."""
     paper = _Paper(report, at)
     paper.title()
-    for block in report.blocks:
+    for block, following in zip(report.blocks, [*report.blocks[1:], None], strict=True):
         match block:
             case Heading():
                 paper.heading(block.text)
             case Paragraph():
-                paper.paragraph(block.text, colour=_SOFT if block.soft else _INK)
+                below = 18.0 if isinstance(following, Table) else 0.0
+                paper.paragraph(block.text, colour=_SOFT if block.soft else _INK, below=below)
             case Figures():
                 paper.figures(block)
             case Table():
@@ -60,12 +60,11 @@ class _Paper:
         self._report = report
         self._pdf = pdf = FPDF(format="A4")
         pdf.set_auto_page_break(False)
-        pdf.add_font("text", fname=str(sans_path()))
+        self._letters = Letters(pdf, language=report.language)
         pdf.set_creation_date(at)
         pdf.set_title(report.title)
         pdf.set_lang(report.language)
         pdf.set_producer("Tidings")
-        self._widths: dict[str, float] = {}
         self._y = 0.0
         self._new_page()
 
@@ -87,9 +86,11 @@ class _Paper:
         self._pdf.line(_MARGIN, self._y, _PAGE_WIDTH - _MARGIN, self._y)
         self._y += 3
 
-    def paragraph(self, text: str, *, colour: tuple[int, int, int] = _INK) -> None:
-        """Running text."""
-        self._lines(self._fit(text, _ROOM, 9.5), size=9.5, colour=colour)
+    def paragraph(self, text: str, *, colour: Colour = _INK, below: float = 0) -> None:
+        """Running text, and so much room below it on the same page."""
+        lines = self._fit(text, _ROOM, 9.5)
+        self._need(len(lines) * 9.5 * _POINT * 1.48 + below)
+        self._lines(lines, size=9.5, colour=colour)
         self._y += 2
 
     def figures(self, block: Figures) -> None:
@@ -101,9 +102,9 @@ class _Paper:
             x = _MARGIN + number * (width + gap)
             self._pdf.set_fill_color(*_GROUND)
             self._pdf.rect(x, self._y, width, 17, style="F", round_corners=True, corner_radius=1.5)
-            self._text(x + 3, self._y + 7.5, value, size=15, colour=_INK)
+            self._letters.draw(x + 3, self._y + 7.5, value, size=15, colour=_INK)
             for line, text in enumerate(self._fit(what, width - 4, 7.5)[:2]):
-                self._text(x + 3, self._y + 11.8 + line * 3.2, text, size=7.5, colour=_SOFT)
+                self._letters.draw(x + 3, self._y + 11.8 + line * 3.2, text, size=7.5, colour=_SOFT)
         self._y += 21
 
     def table(self, block: Table) -> None:
@@ -130,18 +131,22 @@ class _Paper:
 
     def card(self, card: Card) -> None:
         """A message, marked at its left edge as long as it is."""
-        self._need(26)
         tone = _COLOURS[card.tone]
         indent = _MARGIN + 4
-        room = _ROOM - 4
-        for text, size, colour, gap in self._of_card(card, room):
+        lines = list(self._of_card(card, _ROOM - 4))
+        left = _PAGE_HEIGHT - _BOTTOM - self._y
+        over = sum(size * _POINT * 1.42 + gap for _, size, _, gap in lines) - left
+        # Neither a beginning nor an end of a few lines stands alone on a page.
+        if left < 26 or 0 < over < 16 or (over > 0 and left < 70):
+            self._new_page()
+        for text, size, colour, gap in lines:
             if self._y + size * _POINT * 1.42 > _PAGE_HEIGHT - _BOTTOM:
                 self._new_page()
             top = self._y
             if text is None:
                 self._title_of(card, indent, tone)
             else:
-                self._text(indent, self._y + size * _POINT * 1.1, text, size=size, colour=colour)
+                self._letters.draw(indent, self._y + size * _POINT * 1.1, text, size=size, colour=colour)
                 self._y += size * _POINT * 1.42
             self._y += gap
             self._pdf.set_fill_color(*tone)
@@ -153,18 +158,17 @@ class _Paper:
         pages = self._pdf.pages_count
         for number in range(1, pages + 1):
             self._pdf.page = number
+            self._letters.forget()
             foot = f"{self._report.title}   {page_of(number, pages)}"
-            self._text(_MARGIN, _PAGE_HEIGHT - 8, foot, size=7.5, colour=_SOFT)
+            self._letters.draw(_MARGIN, _PAGE_HEIGHT - 8, foot, size=7.5, colour=_SOFT)
         return bytes(self._pdf.output())
 
-    def _of_card(
-        self, card: Card, room: float
-    ) -> Iterator[tuple[str | None, float, tuple[int, int, int], float]]:
+    def _of_card(self, card: Card, room: float) -> Iterator[tuple[str | None, float, Colour, float]]:
         """The card's lines: text (None for its title), size in points, colour, gap below in millimetres."""
         yield None, 10, _INK, 1.0
         for sentence in card.sentences:
-            for line in self._fit(sentence, room, 9):
-                yield line, 9, _INK, 0
+            for number, line in enumerate(self._fit(sentence, room - 3, 9)):
+                yield ("    " if number else "•  ") + line, 9, _INK, 0
         if card.text:
             yield "", 3, _INK, 0
             for line in self._fit(card.heading, room - 6, 9) if card.heading else []:
@@ -176,12 +180,12 @@ class _Paper:
             for line in self._fit(f"{name}: {value}", room, 7):
                 yield line, 7, _SOFT, 0
 
-    def _title_of(self, card: Card, x: float, tone: tuple[int, int, int]) -> None:
-        status = self._width(card.status, 9)
+    def _title_of(self, card: Card, x: float, tone: Colour) -> None:
+        status = self._letters.width(card.status, 9)
         titles = self._fit(card.title, _ROOM - 8 - status, 10)
-        self._text(_PAGE_WIDTH - _MARGIN - status, self._y + 3.9, card.status, size=9, colour=tone)
+        self._letters.draw(_PAGE_WIDTH - _MARGIN - status, self._y + 3.9, card.status, size=9, colour=tone)
         for title in titles:
-            self._text(x, self._y + 3.9, title, size=10, colour=_INK, heavy=True)
+            self._letters.draw(x, self._y + 3.9, title, size=10, colour=_INK, heavy=True)
             self._y += 5
 
     def _row(
@@ -189,8 +193,8 @@ class _Paper:
         cells: Sequence[str],
         widths: Sequence[float],
         *,
-        colour: tuple[int, int, int],
-        line: tuple[int, int, int],
+        colour: Colour,
+        line: Colour,
     ) -> None:
         broken = [self._fit(cell, width - 2, 8) for cell, width in zip(cells, widths, strict=True)]
         for number in range(max(map(len, broken))):
@@ -199,7 +203,7 @@ class _Paper:
             x = _MARGIN
             for lines, width in zip(broken, widths, strict=True):
                 if number < len(lines):
-                    self._text(x, self._y + 3.4, lines[number], size=8, colour=colour)
+                    self._letters.draw(x, self._y + 3.4, lines[number], size=8, colour=colour)
                 x += width
             self._y += 3.9
         self._pdf.set_draw_color(*line)
@@ -214,52 +218,19 @@ class _Paper:
     def label(self, shape: Shape, x: float, y: float) -> None:
         """A text of a picture, centred on its height."""
         size = 7.0
-        back = {"start": 0.0, "middle": 0.5, "end": 1.0}[shape.anchor] * self._width(shape.text, size)
-        self._text(x - back, y + 0.9, shape.text, size=size, colour=_COLOURS[shape.style])
+        back = {"start": 0.0, "middle": 0.5, "end": 1.0}[shape.anchor] * self._letters.width(shape.text, size)
+        self._letters.draw(x - back, y + 0.9, shape.text, size=size, colour=_COLOURS[shape.style])
 
-    def _lines(
-        self, lines: Sequence[str], *, size: float, colour: tuple[int, int, int], heavy: bool = False
-    ) -> None:
+    def _lines(self, lines: Sequence[str], *, size: float, colour: Colour, heavy: bool = False) -> None:
         for line in lines:
             self._need(size * _POINT * 1.5)
-            self._text(_MARGIN, self._y + size * _POINT * 1.1, line, size=size, colour=colour, heavy=heavy)
+            self._letters.draw(
+                _MARGIN, self._y + size * _POINT * 1.1, line, size=size, colour=colour, heavy=heavy
+            )
             self._y += size * _POINT * 1.48
 
-    def _text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        size: float,
-        colour: tuple[int, int, int],
-        heavy: bool = False,
-    ) -> None:
-        if not text:
-            return
-        pdf = self._pdf
-        pdf.set_font("text", size=size)
-        pdf.set_text_color(*colour)
-        # The font has one weight: a thin outline makes titles stand out.
-        pdf.text_mode = TextMode.FILL_STROKE if heavy else TextMode.FILL
-        pdf.set_draw_color(*colour)
-        pdf.set_line_width(0.012 * size if heavy else 0.1)
-        pdf.text(x, y, text)
-        pdf.text_mode = TextMode.FILL
-
     def _fit(self, text: str, width: float, size: float) -> list[str]:
-        return lines_of(_printable(text), width, lambda piece: self._width(piece, size))
-
-    def _width(self, text: str, size: float) -> float:
-        """In millimetres; each character is measured once."""
-        total = 0.0
-        for character in text:
-            wide = self._widths.get(character)
-            if wide is None:
-                self._pdf.set_font("text", size=100)
-                wide = self._widths[character] = self._pdf.get_string_width(character) / 100
-            total += wide
-        return total * size
+        return lines_of(text, width, lambda piece: self._letters.width(piece, size))
 
     def _need(self, height: float) -> None:
         if self._y + height > _PAGE_HEIGHT - _BOTTOM:
@@ -294,7 +265,3 @@ def _paint_shape(paper: _Paper, pdf: FPDF, shape: Shape, scale: float, top: floa
             pdf.polygon([*corners, (x, y + tip * scale)], style="F")
         case "text":
             paper.label(shape, x, y)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)

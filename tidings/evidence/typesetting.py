@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 # Before these no line begins, after those none ends.
 _NOT_FIRST = frozenset("，。、；：？！）》」』】〉’”…—·,.;:?!)]}%")
 _NOT_LAST = frozenset("（《「『【〈‘“([{")
-_PIECES = re.compile(
-    "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]|[ ]+|[^ \u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+"
-)
+_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_PIECES = re.compile(f"[{_WIDE}]|[ ]+|[^ {_WIDE}]+")
 _LONG = re.compile(r"(?<=[-/_.=,:;&?])")
 
 

@@ -8,17 +8,15 @@ import click
 from msgspec import to_builtins
 
 from audit.evidence.contents import Period
-from audit.notes import read_checkpoint, read_verifier_key
 from domain.errors import InputRefused, NotFound
 from stores.archive.history import ArchivedHistory
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
 from tidings.evidence.gathering import Gathered, gather
-from tidings.evidence.packing import Packed, write_pack
 from tidings.evidence.proving import Proofs, prove
-
-_LONGEST_NOTE = 64 * 1024
+from tidings.evidence.zipped import Packed
+from tidings.proving import kept_checkpoint, known_keys
 
 
 @click.command("evidence")
@@ -32,7 +30,6 @@ _LONGEST_NOTE = 64 * 1024
     type=click.Path(path_type=Path),
     help="Where the pack is written.",
 )
-@click.option("--key", "keys", multiple=True, metavar="KEY", help="A public key of the log, for the pack.")
 @click.option(
     "--checkpoint",
     "kept",
@@ -50,14 +47,14 @@ def command(
     since: datetime | None,
     until: datetime | None,
     out: Path,
-    keys: Sequence[str],
     kept: Sequence[Path],
     force: bool,
     archive: Path | None,
 ) -> None:
     """Facts, decisions, rules, messages, consents, proofs and reports on one customer, with a verifier."""
-    named = [read_verifier_key(key).text for key in keys]
-    notes = [_note(path) for path in kept]
+    # Only this command draws pages, and what draws them takes a third of a second to load.
+    from tidings.evidence.packing import write_pack
+
     source = Source.named(terminal, archive)
     with opened(source) as history:
         try:
@@ -66,36 +63,28 @@ def command(
             near = [] if isinstance(history, ArchivedHistory) else history.similar_subjects(customer)
             raise NotFound(error.code, near=near, **error.values) from None
         # Here a person has got personal data of ``customer``: whoever records reads does it here.
-        has_store = not isinstance(history, ArchivedHistory)
-        proofs = _proofs(source, gathered, keys=named, kept=notes) if has_store else Proofs()
+        if isinstance(history, ArchivedHistory) and kept:
+            raise InputRefused("evidence.no_tree")
+        proofs = Proofs() if isinstance(history, ArchivedHistory) else _proofs(source, gathered, kept)
         packed = write_pack(gathered, proofs, out, force=force)
     terminal.json(to_builtins(packed))
     _show(terminal, packed)
 
 
-def _proofs(source: Source, gathered: Gathered, *, keys: Sequence[str], kept: Sequence[str]) -> Proofs:
+def _proofs(source: Source, gathered: Gathered, kept: Sequence[Path]) -> Proofs:
     tidings = bootstrap(source.settings)
     try:
+        keys = known_keys(source.settings, tidings.engine)
         return prove(
             tidings.engine,
             gathered.place,
             gathered.stored,
             told=gathered.told.all,
             keys=keys,
-            kept=kept,
+            kept=[kept_checkpoint(path, keys) for path in kept],
         )
     finally:
         tidings.engine.dispose()
-
-
-def _note(path: Path) -> str:
-    """A checkpoint in a file. Raises InputRefused where there is none."""
-    try:
-        note = path.read_bytes()[:_LONGEST_NOTE].decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputRefused("document.unreadable", path=str(path), reason=str(error)) from error
-    read_checkpoint(note)
-    return note
 
 
 def _show(terminal: Terminal, packed: Packed) -> None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
 from audit.evidence.contents import clear_line, event_line
 from audit.evidence.manifest import written
@@ -21,7 +21,7 @@ from tidings.evidence.proving import Proofs
 from tidings.evidence.report import Said, report
 from tidings.evidence.report_html import html_of
 from tidings.evidence.report_pdf import pdf_of
-from tidings.evidence.zipped import Zipped, digest_of, writing_pack
+from tidings.evidence.zipped import Packed, Zipped, digest_of, writing_pack
 from tidings.wording import LANGUAGES, Wording, catalogue
 
 _VERIFIER = "evidence.verify."
@@ -31,21 +31,6 @@ _POLICY = (
     "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
-
-
-class Packed(Struct, frozen=True):
-    """What was written: the file, its SHA-256 (hex) and how much is in it."""
-
-    customer: str
-    file: str
-    sha256: str
-    events: int
-    disclosed: int
-    messages: int
-    words: int
-    words_missing: int
-    sealed: int
-    checkpoint: int
 
 
 def write_pack(gathered: Gathered, proofs: Proofs, path: Path, *, force: bool) -> Packed:

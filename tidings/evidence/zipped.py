@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import mkstemp
 
+from msgspec import Struct
+
 from audit.evidence.manifest import NAME, Manifest
 from domain.errors import InputRefused
 
@@ -15,6 +17,21 @@ _LEVEL = 6
 _BEGINNING = (1980, 1, 1, 0, 0, 0)
 _READABLE = 0o100644 << 16
 _UNIX = 3
+
+
+class Packed(Struct, frozen=True):
+    """What was written: the file, its SHA-256 (hex) and how much is in it."""
+
+    customer: str
+    file: str
+    sha256: str
+    events: int
+    disclosed: int
+    messages: int
+    words: int
+    words_missing: int
+    sealed: int
+    checkpoint: int
 
 
 class Zipped:

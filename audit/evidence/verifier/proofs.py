@@ -31,13 +31,13 @@ def check_proofs(
     note = files.read(CHECKPOINT).decode()
     origin, size, root = checkpoint_of(note)
     own = files.read("proofs/keys.txt").decode().split()
-    for signer in signers_of(note, [key] if key else own):
-        say.right("signed", origin=origin, size=size, key=signer)
-        if key is None:
-            say.open("key_unproved", key=signer)
-        break
-    else:
+    signers = signers_of(note, [key] if key else own)
+    if not signers and (key or own):
         raise Wrong("note_unsigned", key=key or ", ".join(own))
+    for signer in signers:
+        say.right("signed", origin=origin, size=size, key=signer)
+    if key is None:
+        say.open("key_unproved" if own else "no_key")
     proved = _check_inclusion(history, files, size=size, root=root)
     say.right("included", events=proved[0], last=proved[1], size=size)
     if proved[1] < len(history.events):

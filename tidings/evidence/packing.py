@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from audit.evidence.contents import clear_line, event_line
 from audit.evidence.manifest import written
+from audit.evidence.verifier.documents import POLICY
 from audit.evidence.verifier_file import verifier_source
 from audit.why import Explanation
 from channels.base import Outgoing
@@ -25,11 +26,6 @@ from tidings.evidence.zipped import Packed, Zipped, digest_of, writing_pack
 from tidings.wording import LANGUAGES, Wording, catalogue
 
 _VERIFIER = "evidence.verify."
-# What a message's HTML may show when it is opened from the pack: nothing from elsewhere.
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-)
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
@@ -102,7 +98,7 @@ def _standing_alone(message: Outgoing) -> str:
         shown = f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
         html = html.replace(f"cid:{image.name}", shown)
     head = _HEAD.search(html)
-    return html[: head.end()] + _POLICY + html[head.end() :] if head else _POLICY + html
+    return html[: head.end()] + POLICY + html[head.end() :] if head else POLICY + html
 
 
 def _add_record(pack: Zipped, gathered: Gathered, missing: Sequence[int]) -> None:

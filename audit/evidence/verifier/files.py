@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 import zlib
 from hashlib import sha256
@@ -13,6 +14,12 @@ from audit.evidence.verifier.findings import Wrong
 
 MANIFEST = "manifest.json"
 FORMAT = "tidings evidence pack 1"
+# What may lie in a pack; which of the files in folders do, their digests say.
+_KNOWN = re.compile(
+    "README.txt|verify.py|pack.json|history.jsonl|clear.jsonl|messages.json|consents.json"
+    "|report[.](en|zh-CN)[.](html|pdf)|messages/[0-9]{6,}[.](json|html)|(rulebooks|templates)/[0-9a-f]{64}[.]json"
+    "|proofs/(checkpoint|keys|earlier-[0-9]{2,})[.]txt|proofs/(inclusion|consistency)[.]json"
+)
 
 
 class Files:
@@ -27,7 +34,8 @@ class Files:
         listed = {MANIFEST, *self._listed}
         for name in sorted(listed - set(found)):
             raise Wrong("file_missing", name=name)
-        for name in sorted(set(found) - listed):
+        strange = [name for name in self._listed if not _KNOWN.fullmatch(name)]
+        for name in sorted({*strange, *(set(found) - listed)}):
             raise Wrong("file_added", name=name)
         if len(found) != len(set(found)):
             raise Wrong("file_twice")

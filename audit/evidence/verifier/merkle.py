@@ -45,6 +45,8 @@ def grows_from(old: tuple[int, bytes], new: tuple[int, bytes], path: list[bytes]
     """Whether the tree of ``old`` (size and root) is the beginning of that of ``new``, by this path."""
     if old[0] == 0 or old[0] == new[0]:
         return not path and (old[0] == 0 or old[1] == new[1])
+    if old[0] > new[0]:
+        return False
     steps = list(path)
 
     def roots(known: int, width: int, *, edge: bool) -> tuple[bytes, bytes]:
@@ -63,7 +65,7 @@ def grows_from(old: tuple[int, bytes], new: tuple[int, bytes], path: list[bytes]
         found = roots(old[0], new[0], edge=True)
     except IndexError:
         return False
-    return not steps and old[0] < new[0] and found == (old[1], new[1])
+    return not steps and found == (old[1], new[1])
 
 
 def _split(width: int) -> int:

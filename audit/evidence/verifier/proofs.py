@@ -51,6 +51,8 @@ def _check_inclusion(history: History, files: Files, *, size: int, root: bytes) 
     before = -1
     for leaf in leaves:
         version, index = leaf["version"], leaf["index"]
+        if not 0 < version <= len(history.events):
+            raise Wrong("not_included", version=version, index=index)
         path = [bytes.fromhex(step) for step in leaf["path"]]
         hash_ = leaf_of(bytes.fromhex(history.events[version - 1]["hash"]))
         if index <= before or root_of_path(hash_, index=index, size=size, path=path) != root:

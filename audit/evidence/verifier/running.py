@@ -38,6 +38,7 @@ def verified(place: Path, say: Findings, *, key: str | None = None, kept: Path |
             _try(say, partial(check, events, pack, say))
         _try(say, lambda: check_clear(events, say))
         _try(say, lambda: check_proofs(events, pack, say, key=key, kept=kept))
+        say.open("later", last=len(events.events))
         say.open("not_decided")
         say.open("reports")
     say.plain("verdict_wrong" if say.failed else "verdict_right")

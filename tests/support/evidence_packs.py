@@ -28,11 +28,11 @@ KEY = SignerKey("bank.example/log", b"\x07" * 32)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 WHOLE = Period()
 # Told in January, and nothing that is said later rests on it.
-SECRET = "account-of-january"
+JANUARY = "account-of-january"
 
 
 def lived(folder: Path) -> Bank:
-    """Two customers with a deposit; only the first has said yes. The log was sealed in March and in August."""
+    """Two customers with a deposit; only the first said yes. The log was sealed in March and in August."""
     bank = Bank(folder)
     told = [
         envelope(name, at(f"2026-01-{day:02} 12:00"), fact)
@@ -41,7 +41,7 @@ def lived(folder: Path) -> Bank:
             (2, registered(given_name="Jiří", family_name="王")),
             (3, opened(matures_on=date(2026, 3, 10), product="deposit-36")),
             (4, paid()),
-            (5, paid(account=SECRET)),
+            (5, paid(account=JANUARY)),
         )
     ]
     assert bank.take([*told, envelope("c-1", at("2026-01-05 12:00"), granted())]).refused == []

@@ -1,4 +1,4 @@
-"""tidings audit evidence as people use it, awkwardly too: one clear line, the right exit code, no half file."""
+"""tidings audit evidence as people use it, awkwardly too: one clear line, the right code, no half file."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from audit.notes import SignerKey, sign_checkpoint
 from domain.errors import InputRefused
 from support.bank import Bank
-from support.evidence_packs import KEY, files_of, lived, verify, wrongs
+from support.evidence_packs import KEY, copied, files_of, lived, verify, wrongs
 from support.facts import at, registered
 from support.scenario import envelope
 from templates.model import Template
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 @pytest.fixture
 def folder(made: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the store that commands find there, and the key that has signed it."""
-    (tmp_path / "tidings.db").write_bytes(made.path.read_bytes())
+    copied(made, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDINGS_SIGNER", KEY.text)
     return tmp_path

@@ -51,6 +51,14 @@ def lived(folder: Path) -> Bank:
     return bank
 
 
+def copied(bank: Bank, folder: Path) -> Bank:
+    """The same bank in another folder, with its keys."""
+    copy = Bank(folder)
+    for suffix in (".db", ".keys.db", ".master-key"):
+        copy.path.with_suffix(suffix).write_bytes(bank.path.with_suffix(suffix).read_bytes())
+    return copy
+
+
 def seal(bank: Bank) -> str:
     """The checkpoint over all that is recorded now."""
     return Sealer(bank.tidings.engine, [KEY], clock=lambda: NOW).seal().checkpoint.note

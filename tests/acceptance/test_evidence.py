@@ -129,7 +129,7 @@ class TestAPack:
             text = "".join(sheet.get_textpage().get_text_range() for sheet in pdf)
             assert words in text
             assert "Jiří" in text
-            assert "王" in text
+            assert "慕容" in text
             pdf.close()
 
     def test_tells_that_what_came_since_is_not_sealed(self, bank: Bank, tmp_path: Path) -> None:

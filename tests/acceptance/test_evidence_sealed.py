@@ -10,7 +10,7 @@ from support.bank import Bank
 from support.evidence_packs import files_of, forged, joined, lines, lived, opens, packed, wrongs
 
 # Of the first customer, wherever it may stand: in bodies, words, reports.
-PERSONAL = ("Jiří", "王", "one@example.com", "+420601000001")
+PERSONAL = ("Jiří", "慕容", "one@example.com", "+420601000001")
 
 
 @pytest.fixture(scope="module")

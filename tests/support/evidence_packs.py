@@ -38,7 +38,7 @@ def lived(folder: Path) -> Bank:
         envelope(name, at(f"2026-01-{day:02} 12:00"), fact)
         for name in ("c-1", "c-2")
         for day, fact in (
-            (2, registered(given_name="Jiří", family_name="王")),
+            (2, registered(given_name="Jiří", family_name="慕容")),
             (3, opened(matures_on=date(2026, 3, 10), product="deposit-36")),
             (4, paid()),
             (5, paid(account=JANUARY)),

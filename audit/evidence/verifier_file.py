@@ -8,7 +8,7 @@ from importlib.resources import files
 
 _PACKAGE = "audit.evidence.verifier"
 # Each after those that it uses.
-_MODULES = ("findings", "ed25519", "merkle", "files", "history", "documents", "proofs", "running")
+_MODULES = ("findings", "ed25519", "merkle", "files", "aesgcm", "history", "documents", "proofs", "running")
 _HEAD = '''#!/usr/bin/env python3
 """Checks this evidence pack: python3 -I verify.py [PACK.zip or folder]
 

@@ -12,7 +12,7 @@ import pytest
 from audit.notes import SignerKey, sign_checkpoint
 from domain.errors import InputRefused
 from support.bank import Bank
-from support.evidence_packs import KEY, copied, files_of, lived, verify, wrongs
+from support.evidence_packs import KEY, copied, files_of, lived, opens, verify, wrongs
 from support.facts import at, registered
 from support.scenario import envelope
 from templates.model import Template
@@ -148,6 +148,16 @@ def test_a_checkpoint_of_another_log_is_refused(folder: Path, capsys: pytest.Cap
     for name, told in (("forked", "is not of this log"), ("beyond", "was cut"), ("other", "is signed by")):
         line = refused(capsys, "--customer", "c-1", "--out", "pack.zip", "--checkpoint", f"{name}.txt")
         assert told in line
+
+
+def test_the_key_comes_only_if_it_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--customer", "c-1", "--out", "pack.zip", "--force"]
+    assert run(["audit", "evidence", *given]) == 0
+    assert "key.txt" not in files_of(folder / "pack.zip")
+    assert run(["audit", "evidence", *given, "--with-key"]) == 0
+    assert "key.txt" in files_of(folder / "pack.zip")
+    assert wrongs(folder / "pack.zip") == []
+    assert "clear_unproved" not in opens(folder / "pack.zip")
 
 
 def test_usage_is_told_as_usage(folder: Path) -> None:

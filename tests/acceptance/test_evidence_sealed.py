@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stores.vault import vault_of
 from support.bank import Bank
 from support.evidence_packs import files_of, forged, joined, lines, lived, opens, packed, wrongs
 
@@ -26,7 +27,16 @@ def opened(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def erased(bank: Bank, opened: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def key(bank: Bank, opened: Path) -> bytes:
+    found = bank.tidings.history.find("c-1")
+    assert found is not None
+    key = vault_of(bank.tidings.engine).ring().find(found[0], [found[1]])[found[1]]
+    assert key is not None
+    return key
+
+
+@pytest.fixture(scope="module")
+def erased(bank: Bank, opened: Path, key: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same customer's pack after their key is gone; it is made after the other one."""
     found = bank.tidings.history.find("c-1")
     assert found is not None
@@ -63,6 +73,25 @@ class TestWithTheKey:
         altered = {**line, "body": str(line["body"]).replace(old, new)}
         forgery = forged({**files, "clear.jsonl": joined([altered, *others])}, tmp_path / "forged.zip")
         assert "clear_differs" in wrongs(forgery)
+
+
+class TestWithTheKeyInThePack:
+    @pytest.fixture
+    def with_key(self, opened: Path, key: bytes, tmp_path: Path) -> Path:
+        return forged({**files_of(opened), "key.txt": key.hex().encode()}, tmp_path / "with-key.zip")
+
+    def test_opened_values_are_proved(self, with_key: Path) -> None:
+        assert wrongs(with_key) == []
+        assert "clear_unproved" not in opens(with_key)
+
+    def test_another_persons_name_is_found(self, with_key: Path, tmp_path: Path) -> None:
+        files = files_of(with_key)
+        files["clear.jsonl"] = files["clear.jsonl"].replace("Jiří".encode(), "Juří".encode())
+        assert "clear_differs" in wrongs(forged(files, tmp_path / "forged.zip"))
+
+    def test_another_key_is_found(self, with_key: Path, tmp_path: Path) -> None:
+        files = {**files_of(with_key), "key.txt": b"00" * 32}
+        assert "key_does_not_open" in wrongs(forged(files, tmp_path / "forged.zip"))
 
 
 class TestAfterAnErasure:

@@ -80,7 +80,7 @@ def packed(
     if history is None:
         told = gathered.told.all
         keys = [KEY.verifier]
-        proofs = prove(tidings.engine, gathered.place, gathered.stored, told=told, keys=keys)
+        proofs = prove(tidings.engine, gathered.place[0], gathered.stored, told=told, keys=keys)
     return write_pack(gathered, proofs, path, force=force)
 
 

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.evidence.verifier.aesgcm import CustomersKey
 from audit.evidence.verifier.ed25519 import is_signed
 from audit.evidence.verifier.findings import Findings, Wrong
 from audit.evidence.verifier.merkle import checkpoint_of, grows_from, leaf_of, root_of_path, signers_of
@@ -102,6 +104,32 @@ class TestSignatures:
     )
     def test_of_what_is_no_key_are_wrong(self, public: bytes) -> None:
         assert not is_signed(b"", public=public, signature=bytes.fromhex(VECTORS[0][2]))
+
+
+class TestSealedValues:
+    @given(
+        st.binary(min_size=32, max_size=32),
+        st.binary(min_size=12, max_size=12),
+        st.binary(max_size=70),
+        st.binary(max_size=70),
+        st.data(),
+    )
+    def test_are_opened_as_another_library_sealed_them(
+        self, key: bytes, nonce: bytes, text: bytes, place: bytes, data: st.DataObject
+    ) -> None:
+        sealed = AESGCM(key).encrypt(nonce, text, place)
+        ours = CustomersKey(key)
+        assert ours.opened(nonce, sealed, place=place) == text
+        flipped = bytearray(sealed)
+        flipped[data.draw(st.integers(0, len(sealed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        assert ours.opened(nonce, bytes(flipped), place=place) is None
+        assert ours.opened(nonce, sealed, place=place + b"x") is None
+
+    def test_are_not_opened_by_what_is_no_key(self) -> None:
+        with pytest.raises(ValueError, match="32 bytes"):
+            CustomersKey(b"short")
+        assert CustomersKey(bytes(32)).opened(b"", bytes(20), place=b"") is None
+        assert CustomersKey(bytes(32)).opened(bytes(12), b"short", place=b"") is None
 
 
 class TestProofs:

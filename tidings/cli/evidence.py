@@ -10,6 +10,7 @@ from msgspec import to_builtins
 from audit.evidence.contents import Period
 from domain.errors import InputRefused, NotFound
 from stores.archive.history import ArchivedHistory
+from stores.vault import vault_of
 from tidings.bootstrap import bootstrap, wall_clock
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
@@ -38,6 +39,11 @@ from tidings.proving import kept_checkpoint, known_keys
     type=click.Path(path_type=Path),
     help="A checkpoint kept elsewhere: the pack proves that the log has grown from it.",
 )
+@click.option(
+    "--with-key",
+    is_flag=True,
+    help="The customer's key too: it proves opened values, and opens all that was ever sealed of them.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @archive_option
 @common_options
@@ -48,6 +54,7 @@ def command(
     until: datetime | None,
     out: Path,
     kept: Sequence[Path],
+    with_key: bool,
     force: bool,
     archive: Path | None,
 ) -> None:
@@ -66,7 +73,8 @@ def command(
         if isinstance(history, ArchivedHistory) and kept:
             raise InputRefused("evidence.no_tree")
         proofs = Proofs() if isinstance(history, ArchivedHistory) else _proofs(source, gathered, kept)
-        packed = write_pack(gathered, proofs, out, force=force)
+        key = _key(source, gathered) if with_key else None
+        packed = write_pack(gathered, proofs, out, force=force, key=key)
     terminal.json(to_builtins(packed))
     _show(terminal, packed)
 
@@ -77,7 +85,7 @@ def _proofs(source: Source, gathered: Gathered, kept: Sequence[Path]) -> Proofs:
         keys = known_keys(source.settings, tidings.engine)
         return prove(
             tidings.engine,
-            gathered.place,
+            gathered.place[0],
             gathered.stored,
             told=gathered.told.all,
             keys=keys,
@@ -85,6 +93,19 @@ def _proofs(source: Source, gathered: Gathered, kept: Sequence[Path]) -> Proofs:
         )
     finally:
         tidings.engine.dispose()
+
+
+def _key(source: Source, gathered: Gathered) -> bytes:
+    """The customer's key. Raises InputRefused where there is none, also for an archive without its store."""
+    partition, stream = gathered.place
+    if source.archive is None or source.both:
+        tidings = bootstrap(source.settings)
+        try:
+            if key := vault_of(tidings.engine).ring().find(partition, [stream]).get(stream):
+                return key
+        finally:
+            tidings.engine.dispose()
+    raise InputRefused("evidence.no_key", customer=gathered.customer)
 
 
 def _show(terminal: Terminal, packed: Packed) -> None:

@@ -22,11 +22,11 @@ from tidings.sending import again, is_lost
 
 
 class Gathered(Struct, frozen=True):
-    """Everything that a pack is made from. ``place`` is the partition that the history lies in."""
+    """Everything that a pack is made from. ``place`` is the history's partition and stream."""
 
     customer: str
     period: Period
-    place: int
+    place: tuple[int, int]
     stored: list[StoredEvent]
     history: list[Event]
     told: Disclosed
@@ -88,7 +88,7 @@ def gather(history: History, customer: str, period: Period, *, now: datetime) ->
     return Gathered(
         customer=customer,
         period=period,
-        place=found[0],
+        place=found,
         stored=stored,
         history=events,
         told=disclosed(events, period, customer=customer),

@@ -29,13 +29,20 @@ _VERIFIER = "evidence.verify."
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
-def write_pack(gathered: Gathered, proofs: Proofs, path: Path, *, force: bool) -> Packed:
-    """Write the pack to ``path``, whole or not at all. Raises InputRefused as ``writing_pack``."""
+def write_pack(
+    gathered: Gathered, proofs: Proofs, path: Path, *, force: bool, key: bytes | None = None
+) -> Packed:
+    """Write the pack to ``path``, whole or not at all, with the customer's key if it is given.
+
+    Raises InputRefused as ``writing_pack``.
+    """
     explanations = messages(gathered)
     with writing_pack(path, force=force) as pack:
         _add_verifier(pack)
         said, missing = _add_words(pack, gathered)
         _add_record(pack, gathered, missing)
+        if key is not None:
+            pack.add("key.txt", f"{key.hex()}\n".encode())
         _add_documents(pack, gathered)
         _add_tables(pack, gathered, explanations)
         _add_proofs(pack, proofs)

@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 FORMAT = "tidings evidence pack 1"
 # What may lie in a pack; which of the files in folders do, their digests say.
 _KNOWN = re.compile(
-    "README.txt|verify.py|pack.json|history.jsonl|clear.jsonl|messages.json|consents.json"
+    "README.txt|verify.py|pack.json|history.jsonl|clear.jsonl|key.txt|messages.json|consents.json"
     "|report[.](en|zh-CN)[.](html|pdf)|messages/[0-9]{6,}[.](json|html)|(rulebooks|templates)/[0-9a-f]{64}[.]json"
     "|proofs/(checkpoint|keys|earlier-[0-9]{2,})[.]txt|proofs/(inclusion|consistency)[.]json"
 )

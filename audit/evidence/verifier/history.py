@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from hashlib import sha256
 from typing import Any
 
+from audit.evidence.verifier.aesgcm import CustomersKey
 from audit.evidence.verifier.files import Files
 from audit.evidence.verifier.findings import Findings, Wrong
 
 HISTORY = "history.jsonl"
 CLEAR = "clear.jsonl"
+KEY = "key.txt"
 _GENESIS = b"tidings/history/2\x00"
 # What stands in a sealed body where a value must be.
 _WITHHELD: tuple[object, ...] = ("withheld", {})
+
+_SEALED = re.compile(',"sealed":"1[.]([A-Za-z0-9+/=]+)"}$')
 
 
 class History:
@@ -60,23 +66,46 @@ def check_history(history: History, say: Findings) -> None:
     say.right("disclosed", disclosed=len(history.bodies), hidden=hidden)
 
 
-def check_clear(history: History, say: Findings) -> None:
-    """Values in clear against the open part of the sealed body that they belong to. Raises Wrong."""
-    stored = {e["version"]: e["body"] for e in history.events if "body" in e}
+def check_clear(history: History, files: Files, say: Findings) -> None:
+    """Values in clear against the sealed body that they belong to, opened where the pack has the key.
+
+    Raises Wrong.
+    """
+    stored = {e["version"]: e for e in history.events if "body" in e}
+    key = CustomersKey(bytes.fromhex(files.read(KEY).decode())) if KEY in files.names(KEY) else None
     for version, said in history.clear.items():
-        if version not in stored:
+        if version not in stored or "sealed" not in json.loads(stored[version]["body"]):
             raise Wrong("clear_unfounded", version=version)
-        opened, part = json.loads(said), json.loads(stored[version])
-        if "sealed" not in part:
-            raise Wrong("clear_unfounded", version=version)
-        if any(opened.get(n) != v for n, v in part.items() if n != "sealed" and v not in _WITHHELD):
+        opened, part = json.loads(said), json.loads(stored[version]["body"])
+        del part["sealed"]
+        if any(opened.get(n) != v for n, v in part.items() if v not in _WITHHELD):
             raise Wrong("clear_differs", version=version)
-    sealed = sum("sealed" in json.loads(body) for body in stored.values())
+        if key is not None and opened != {**part, **_unsealed(key, stored[version])}:
+            raise Wrong("clear_differs", version=version)
+    sealed = sum("sealed" in json.loads(event["body"]) for event in stored.values())
     if history.clear:
         say.right("clear", events=len(history.clear))
+    if history.clear and key is None:
         say.open("clear_unproved", events=len(history.clear))
+    elif history.clear:
+        say.right("clear_proved", events=len(history.clear))
     if sealed > len(history.clear):
         say.open("still_sealed", events=sealed - len(history.clear))
+
+
+def _unsealed(key: CustomersKey, event: dict[str, Any]) -> dict[str, Any]:
+    """The personal part of a stored body. Raises Wrong where the key does not open it."""
+    found = _SEALED.search(event["body"])
+    if found is None:
+        raise Wrong("clear_unfounded", version=event["version"])
+    public = event["body"][: found.start()] + "}"
+    place = b"tidings/event/1\x00" + event["kind"].encode() + b"\x00" + public.encode()
+    data = b64decode(found.group(1))
+    opened = key.opened(data[:12], data[12:], place=place)
+    if opened is None:
+        raise Wrong("key_does_not_open", version=event["version"])
+    personal: dict[str, Any] = json.loads(opened)
+    return personal
 
 
 def _said(previous: bytes, event: dict[str, Any]) -> bytes:

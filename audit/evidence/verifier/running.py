@@ -34,9 +34,8 @@ def verified(place: Path, say: Findings, *, key: str | None = None, kept: Path |
     if files is not None and history is not None:
         pack, events = files, history
         _try(say, lambda: check_history(events, say))
-        for check in (check_rules, check_messages, check_consents):
+        for check in (check_rules, check_messages, check_consents, check_clear):
             _try(say, partial(check, events, pack, say))
-        _try(say, lambda: check_clear(events, say))
         _try(say, lambda: check_proofs(events, pack, say, key=key, kept=kept))
         say.open("later", last=len(events.events))
         say.open("not_decided")

@@ -10,8 +10,8 @@ _STYLE = """
   --waiting: #8a5a00; --ground: #f5f7fa; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 4rem; background: #fff; color: var(--ink);
-  font: 0.95rem/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "PingFang SC",
-  "Microsoft YaHei", "Noto Sans CJK SC", Arial, sans-serif; overflow-wrap: anywhere; }
+  font: 0.95rem/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "PingFang SC",
+  "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem; border-bottom: 2px solid var(--accent);
   break-after: avoid; }
@@ -57,7 +57,7 @@ dl { margin: .3rem 0 0; display: grid; grid-template-columns: max-content 1fr; g
 dd { margin: 0; font-family: ui-monospace, Consolas, monospace; }
 @page { size: A4; margin: 16mm 14mm; }
 @media print { body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; }
-  article { break-inside: auto; } }
+  .figures { grid-template-columns: repeat(6, 1fr); } article { break-inside: avoid; } }
 """
 
 _PAGE = """<!doctype html>

@@ -116,7 +116,9 @@ class TestAPack:
         assert [m["rule"] for m in refused] == ["no_consent", "no_consent"]
         for language, sentence in (("en", "no consent"), ("zh-CN", "没有授权")):
             assert any(sentence in told for told in refused[0]["why"][language])
-            assert sentence in files[f"report.{language}.html"].decode()
+            page = files[f"report.{language}.html"].decode()
+            assert sentence in page
+            assert "evidence.report." not in page
 
     def test_has_reports_that_people_can_read(self, pack: Path) -> None:
         files = files_of(pack)
@@ -125,6 +127,7 @@ class TestAPack:
             assert words in page
             assert "<svg" in page
             assert "http" not in page.replace("http-equiv", "")
+            assert "evidence.report." not in page
             pdf = pypdfium2.PdfDocument(files[f"report.{language}.pdf"])
             text = "".join(sheet.get_textpage().get_text_range() for sheet in pdf)
             assert words in text

@@ -55,27 +55,27 @@ def report(
     wording: Wording,
 ) -> Report:
     """The report in the wording's language. ``said`` are the last words of each message that was to leave."""
-    tell = _Teller(wording)
+    say = _Teller(wording)
     sent = [told for told in explanations if told.status != "suppressed"]
     refused = [told for told in explanations if told.status == "suppressed"]
     blocks: list[Block] = [
-        *_summary(gathered, explanations, tell),
-        Heading(tell("messages")),
-        *(_cards(sent, said, wording) or [Paragraph(tell("messages_none"), soft=True)]),
-        Heading(tell("refused")),
-        Paragraph(tell("refused_text"), soft=True),
+        *_summary(gathered, explanations, say),
+        Heading(say("messages")),
+        *(_cards(sent, said, wording) or [Paragraph(say("messages_none"), soft=True)]),
+        Heading(say("refused")),
+        Paragraph(say("refused_text"), soft=True),
         *_cards(refused, said, wording),
-        *_refusals(gathered, tell, wording),
-        *_consents(gathered, tell, wording),
-        *_passages(gathered, tell),
-        *_facts(gathered, tell),
-        Heading(tell("rules")),
-        Paragraph(tell("rules_text"), soft=True),
+        *_refusals(gathered, say, wording),
+        *_consents(gathered, say, wording),
+        *_passages(gathered, say),
+        *_facts(gathered, say),
+        Heading(say("rules")),
+        Paragraph(say("rules_text"), soft=True),
         *rules_of_report(gathered, wording),
-        *_proofs(gathered, proofs, tell),
+        *_proofs(gathered, proofs, say),
     ]
-    title = tell("title", customer=gathered.customer)
-    return Report(wording.language, title, _period(gathered, tell), blocks)
+    title = say("title", customer=gathered.customer)
+    return Report(wording.language, title, _period(gathered, say), blocks)
 
 
 class _Teller:
@@ -88,23 +88,23 @@ class _Teller:
         return self.wording.tell(f"evidence.report.{code}", values)
 
 
-def _period(gathered: Gathered, tell: _Teller) -> str:
+def _period(gathered: Gathered, say: _Teller) -> str:
     since, until = gathered.period.since, gathered.period.until
     if gathered.period.is_whole:
-        return tell("whole")
-    return tell(
+        return say("whole")
+    return say(
         "period",
-        since=f"{since:%Y-%m-%d %H:%M} UTC" if since else tell("beginning"),
-        until=f"{until:%Y-%m-%d %H:%M} UTC" if until else tell("end"),
+        since=f"{since:%Y-%m-%d %H:%M} UTC" if since else say("beginning"),
+        until=f"{until:%Y-%m-%d %H:%M} UTC" if until else say("end"),
     )
 
 
-def _summary(gathered: Gathered, explanations: Sequence[Explanation], tell: _Teller) -> Iterator[Block]:
+def _summary(gathered: Gathered, explanations: Sequence[Explanation], say: _Teller) -> Iterator[Block]:
     inside = gathered.inside
     last = gathered.history[-1]
     statuses = [told.status for told in explanations]
     words = [event for event in inside if isinstance(event.body, ConsentGranted | ConsentWithdrawn)]
-    yield Paragraph(tell("intro"))
+    yield Paragraph(say("intro"))
     numbers = {
         "facts": sum(isinstance(event.body, Fact) for event in inside),
         "asked": len(statuses),
@@ -113,15 +113,15 @@ def _summary(gathered: Gathered, explanations: Sequence[Explanation], tell: _Tel
         "consents": len(words),
         "events": len(inside),
     }
-    yield Figures([(f"{number:,}", tell(f"figure.{name}")) for name, number in numbers.items()])
+    yield Figures([(f"{number:,}", say(f"figure.{name}")) for name, number in numbers.items()])
     values = {"last": last.version, "at": f"{last.recorded_at:%Y-%m-%d %H:%M} UTC"}
-    yield Paragraph(tell("state", **values, hash=gathered.stored[-1].hash.hex()), soft=True)
+    yield Paragraph(say("state", **values, hash=gathered.stored[-1].hash.hex()), soft=True)
     if gathered.is_sealed:
-        yield Paragraph(tell("erased"))
+        yield Paragraph(say("erased"))
     shown = [event for event in gathered.disclosed if gathered.told.inside & {event.version}]
-    yield Heading(tell("timeline"))
-    labels = {name: tell(f"timeline.{name}", number="{number}") for name in _LABELS}
-    yield Drawing(timeline(shown, labels), tell("timeline.text"))
+    yield Heading(say("timeline"))
+    labels = {name: say(f"timeline.{name}", number="{number}") for name in _LABELS}
+    yield Drawing(timeline(shown, labels), say("timeline.text"))
 
 
 def _cards(told: Sequence[Explanation], said: Mapping[str, Said], wording: Wording) -> list[Block]:
@@ -129,23 +129,23 @@ def _cards(told: Sequence[Explanation], said: Mapping[str, Said], wording: Wordi
 
 
 def _card(told: Explanation, said: Said | None, wording: Wording) -> Card:
-    tell = _Teller(wording)
+    say = _Teller(wording)
     asked = next(link for link in told.chain[::-1] if link.kind.startswith("message.requested/"))
-    channel = wording.tell(f"channel.{told.channel}") if told.channel else tell("no_channel")
-    notes = [(tell("note.message"), told.message)]
+    channel = wording.tell(f"channel.{told.channel}") if told.channel else say("no_channel")
+    notes = [(say("note.message"), told.message)]
     if told.rule is not None:
         values = "; ".join(f"{name} {value}" for name, value in told.values.items())
-        notes.append((tell("note.rule"), f"{told.rule} ({values})" if values else told.rule))
+        notes.append((say("note.rule"), f"{told.rule} ({values})" if values else told.rule))
     if told.consent is not None:
-        notes.append((tell("note.consent"), tell("event", number=told.consent.version)))
+        notes.append((say("note.consent"), say("event", number=told.consent.version)))
     if said is not None and said.digest:
-        notes.append((tell("note.digest"), said.digest))
+        notes.append((say("note.digest"), said.digest))
     lost = said is not None and not said.digest
     return Card(
         title=f"{asked.occurred_at:%Y-%m-%d %H:%M} UTC  {channel}  {told.template}",
-        status=tell(f"status.{told.status}"),
+        status=say(f"status.{told.status}"),
         tone=_TONES.get(told.status, "waiting"),
-        sentences=[*sentences(told, wording), *([tell("words_lost")] if lost else [])],
+        sentences=[*sentences(told, wording), *([say("words_lost")] if lost else [])],
         heading=said.heading if said else "",
         text=_cut(said.text if said else ""),
         notes=notes,
@@ -153,30 +153,30 @@ def _card(told: Explanation, said: Said | None, wording: Wording) -> Card:
     )
 
 
-def _refusals(gathered: Gathered, tell: _Teller, wording: Wording) -> Iterator[Block]:
+def _refusals(gathered: Gathered, say: _Teller, wording: Wording) -> Iterator[Block]:
     """What was decided against besides messages: entries into journeys, steps, work for people."""
     rows: list[list[str]] = []
     for event in gathered.inside:
         match event.body:
             case AdmissionRefused() as body:
                 why = _rule(body.rule, body.values, wording)
-                rows.append([_at(event), f"{body.journey} {body.version}", tell("refusal.admission"), why])
+                rows.append([_at(event), f"{body.journey} {body.version}", say("refusal.admission"), why])
             case EnrolmentHeldOut() as body:
-                why = tell("refusal.held_out_why", percent=body.percent)
-                rows.append([_at(event), f"{body.journey} {body.version}", tell("refusal.held_out"), why])
+                why = say("refusal.held_out_why", percent=body.percent)
+                rows.append([_at(event), f"{body.journey} {body.version}", say("refusal.held_out"), why])
             case StepSkipped() as body:
                 why = _rule(body.reason, body.values, wording)
-                rows.append([_at(event), body.step, tell("refusal.step"), why])
+                rows.append([_at(event), body.step, say("refusal.step"), why])
             case TaskSuppressed() as body:
                 rows.append(
-                    [_at(event), body.step, tell("refusal.task"), _rule(body.rule, body.values, wording)]
+                    [_at(event), body.step, say("refusal.task"), _rule(body.rule, body.values, wording)]
                 )
     if rows:
-        columns = [tell("column.at"), tell("column.where"), tell("column.what"), tell("column.why")]
-        yield from _table(columns, [18, 22, 20, 40], rows, tell)
+        columns = [say("column.at"), say("column.where"), say("column.what"), say("column.why")]
+        yield from _table(columns, [18, 22, 20, 40], rows, say)
 
 
-def _consents(gathered: Gathered, tell: _Teller, wording: Wording) -> Iterator[Block]:
+def _consents(gathered: Gathered, say: _Teller, wording: Wording) -> Iterator[Block]:
     rows: list[list[str]] = []
     for event in gathered.disclosed:
         if not isinstance(body := event.body, ConsentGranted | ConsentWithdrawn):
@@ -186,19 +186,19 @@ def _consents(gathered: Gathered, tell: _Teller, wording: Wording) -> Iterator[B
             for name in ("provenance", "text_version", "captured_through", "captured_by")
             if (value := getattr(body, name)) not in (None, UNSET)
         ]
-        word = tell("consent.yes" if isinstance(body, ConsentGranted) else "consent.no")
+        word = say("consent.yes" if isinstance(body, ConsentGranted) else "consent.no")
         purpose = wording.tell(f"purpose.{body.purpose}")
-        about = tell("consent.about", purpose=purpose, channel=body.channel, topic=body.topic)
+        about = say("consent.about", purpose=purpose, channel=body.channel, topic=body.topic)
         rows.append([str(event.version), _at(event), word, about, wording.tell("consent.and").join(given)])
-    yield Heading(tell("consents"))
+    yield Heading(say("consents"))
     if not rows:
-        yield Paragraph(tell("consents_none"), soft=True)
+        yield Paragraph(say("consents_none"), soft=True)
         return
     names = ("event", "at", "word", "about", "given")
-    yield from _table([tell(f"column.{name}") for name in names], [9, 18, 9, 28, 36], rows, tell)
+    yield from _table([say(f"column.{name}") for name in names], [9, 18, 9, 28, 36], rows, say)
 
 
-def _passages(gathered: Gathered, tell: _Teller) -> Iterator[Block]:
+def _passages(gathered: Gathered, say: _Teller) -> Iterator[Block]:
     """The customer's passages through journeys, each with its end."""
     rows: dict[str, list[str]] = {}
     for event in gathered.inside:
@@ -209,19 +209,19 @@ def _passages(gathered: Gathered, tell: _Teller) -> Iterator[Block]:
                     f"{body.journey} {body.version}",
                     _at(event),
                     "-",
-                    tell("open"),
+                    say("open"),
                     entry,
                 ]
             case EnrolmentEnded() as body if body.enrolment in rows:
-                rows[body.enrolment][2:4] = [_at(event), tell(f"ended.{body.reason}")]
+                rows[body.enrolment][2:4] = [_at(event), say(f"ended.{body.reason}")]
     if rows:
-        yield Heading(tell("passages"))
+        yield Heading(say("passages"))
         names = ("journey", "entered", "left", "ended", "entry")
-        columns = [tell(f"column.{name}") for name in names]
-        yield from _table(columns, [20, 17, 17, 14, 32], list(rows.values()), tell)
+        columns = [say(f"column.{name}") for name in names]
+        yield from _table(columns, [20, 17, 17, 14, 32], list(rows.values()), say)
 
 
-def _facts(gathered: Gathered, tell: _Teller) -> Iterator[Block]:
+def _facts(gathered: Gathered, say: _Teller) -> Iterator[Block]:
     """What the bank and its channels told: counted by kind, then one by one but for routine."""
     facts = [event for event in gathered.inside if isinstance(event.body, Fact)]
     if not facts:
@@ -230,41 +230,41 @@ def _facts(gathered: Gathered, tell: _Teller) -> Iterator[Block]:
     for event in facts:
         kinds.setdefault(_name(event), []).append(event)
     counts = [[kind, f"{len(told):,}", _at(told[0]), _at(told[-1])] for kind, told in sorted(kinds.items())]
-    yield Heading(tell("facts"))
-    columns = [tell(f"column.{name}") for name in ("kind", "number", "first", "last")]
-    yield from _table(columns, [34, 14, 26, 26], counts, tell)
+    yield Heading(say("facts"))
+    columns = [say(f"column.{name}") for name in ("kind", "number", "first", "last")]
+    yield from _table(columns, [34, 14, 26, 26], counts, say)
     single = [event for event in facts if _name(event) not in _ROUTINE]
     rows = [[str(event.version), _at(event), _name(event), _values(event)] for event in single]
     if rows:
-        yield Paragraph(tell("facts_single"), soft=True)
-        columns = [tell(f"column.{name}") for name in ("event", "at", "kind", "values")]
-        yield from _table(columns, [9, 18, 23, 50], rows, tell)
+        yield Paragraph(say("facts_single"), soft=True)
+        columns = [say(f"column.{name}") for name in ("event", "at", "kind", "values")]
+        yield from _table(columns, [9, 18, 23, 50], rows, say)
 
 
-def _proofs(gathered: Gathered, proofs: Proofs, tell: _Teller) -> Iterator[Block]:
-    yield Heading(tell("proofs"))
-    yield Paragraph(tell("proofs.chain", events=len(gathered.history), hash=gathered.stored[-1].hash.hex()))
-    yield Paragraph(tell("proofs.digests"))
+def _proofs(gathered: Gathered, proofs: Proofs, say: _Teller) -> Iterator[Block]:
+    yield Heading(say("proofs"))
+    yield Paragraph(say("proofs.chain", events=len(gathered.history), hash=gathered.stored[-1].hash.hex()))
+    yield Paragraph(say("proofs.digests"))
     if proofs.checkpoint:
         values = {"origin": proofs.origin, "size": f"{proofs.size:,}", "root": proofs.root.hex()}
-        yield Paragraph(tell("proofs.tree", sealed=proofs.sealed, **values))
-        keys = ", ".join(proofs.keys) or tell("proofs.no_key")
-        yield Paragraph(tell("proofs.key", keys=keys))
+        yield Paragraph(say("proofs.tree", sealed=proofs.sealed, **values))
+        keys = ", ".join(proofs.keys) or say("proofs.no_key")
+        yield Paragraph(say("proofs.key", keys=keys))
     else:
-        yield Paragraph(tell("proofs.none"))
+        yield Paragraph(say("proofs.none"))
     if not gathered.period.is_whole:
         hidden = len(gathered.history) - len(gathered.told.all)
-        yield Paragraph(tell("proofs.hidden", hidden=hidden))
-    yield Paragraph(tell("proofs.how"))
-    yield Paragraph(tell("proofs.limits"), soft=True)
+        yield Paragraph(say("proofs.hidden", hidden=hidden))
+    yield Paragraph(say("proofs.how"))
+    yield Paragraph(say("proofs.limits"), soft=True)
 
 
 def _table(
-    columns: Sequence[str], shares: Sequence[int], rows: Sequence[Sequence[str]], tell: _Teller
+    columns: Sequence[str], shares: Sequence[int], rows: Sequence[Sequence[str]], say: _Teller
 ) -> Iterator[Block]:
     yield Table(columns, shares, [[_cut(cell, 600) for cell in row] for row in rows[:_MOST_ROWS]])
     if len(rows) > _MOST_ROWS:
-        yield Paragraph(tell("more", more=f"{len(rows) - _MOST_ROWS:,}"), soft=True)
+        yield Paragraph(say("more", more=f"{len(rows) - _MOST_ROWS:,}"), soft=True)
 
 
 def _rule(rule: str, values: Mapping[str, object], wording: Wording) -> str:

@@ -34,6 +34,7 @@ from support.evidence_packs import (
     wrongs,
 )
 from support.facts import at, paid, registered
+from support.postgres import fresh_database
 from support.scenario import envelope
 from tidings.as_sent import as_sent
 from tidings.evidence import packing
@@ -99,6 +100,17 @@ class TestAPack:
         again = packed(bank, tmp_path / "again.zip")
         assert (tmp_path / "again.zip").read_bytes() == pack.read_bytes()
         assert again.sha256 == sha256(pack.read_bytes()).hexdigest()
+
+    @pytest.mark.slow
+    def test_is_no_other_from_postgresql(self, pack: Path, tmp_path: Path) -> None:
+        packed(lived(tmp_path, url=fresh_database()), tmp_path / "other.zip")
+        assert wrongs(tmp_path / "other.zip") == []
+        ours, other = files_of(pack), files_of(tmp_path / "other.zip")
+        # Facts got ids of their own, and what is sealed is sealed anew.
+        assert ours.keys() == other.keys()
+        assert [words for name, words in sorted(ours.items()) if name.startswith("messages/")] == [
+            words for name, words in sorted(other.items()) if name.startswith("messages/")
+        ]
 
     def test_has_the_words_as_they_were_sent(self, bank: Bank, pack: Path) -> None:
         files = files_of(pack)

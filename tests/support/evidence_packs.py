@@ -31,9 +31,9 @@ WHOLE = Period()
 JANUARY = "account-of-january"
 
 
-def lived(folder: Path) -> Bank:
+def lived(folder: Path, *, url: str | None = None) -> Bank:
     """Two customers with a deposit; only the first said yes. The log was sealed in March and in August."""
-    bank = Bank(folder)
+    bank = Bank(folder, url=url)
     told = [
         envelope(name, at(f"2026-01-{day:02} 12:00"), fact)
         for name in ("c-1", "c-2")

@@ -12,7 +12,7 @@ import pytest
 from audit.notes import SignerKey, sign_checkpoint
 from domain.errors import InputRefused
 from support.bank import Bank
-from support.evidence_packs import KEY, copied, files_of, lived, opens, verify, wrongs
+from support.evidence_packs import KEY, copied, files_of, forged, lived, opens, verify, wrongs
 from support.facts import at, registered
 from support.scenario import envelope
 from templates.model import Template
@@ -182,12 +182,20 @@ def test_mails_with_pictures_stand_alone_and_are_proved(tmp_path: Path) -> None:
         for name, data in files_of(out).items()
         if name.startswith("messages/") and name.endswith("html")
     }
-    assert len(pages) == 1
-    (page,) = pages.values()
+    ((name, page),) = pages.items()
     assert b"data:image/" in page
     assert b"cid:" not in page
     assert b"default-src 'none'" in page
     assert wrongs(out) == []
+    # Another word, another picture, a picture more: none of them left.
+    for old, new in (
+        (b"Happy birthday", b"Harpy birthday"),
+        (b";base64,iVBO", b";base64,iVBP"),
+        (b"</body>", b'<img src="data:image/png;base64,iVBO"></body>'),
+    ):
+        assert old in page
+        altered = {**files_of(out), name: page.replace(old, new, 1)}
+        assert wrongs(forged(altered, tmp_path / "forged.zip")) == ["words_differ"]
 
 
 def test_an_archive_alone_will_do(folder: Path) -> None:

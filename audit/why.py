@@ -23,6 +23,7 @@ from domain.events import (
     TimerFired,
     TimersPlanned,
     Values,
+    Withheld,
     status_of,
 )
 
@@ -172,6 +173,8 @@ def telling(event: Event) -> dict[str, object]:
                 **body.values,
                 "until": f"{body.until:%Y-%m-%d %H:%M} UTC",
             }
+        case Withheld() as body:
+            return {"removed_by": "retention", "digest": body.digest[:_SHORT]}
         case body:
             return {name: _plain(value) for name, value in _public(body).items()}
 

@@ -6,12 +6,14 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
+from domain.chain import is_stub
 from domain.clock import from_micros
 from domain.customer import Customer
 from domain.errors import StoreCorrupt
 from domain.events import Body, Event, type_of
 from domain.fold import FOLD
 from domain.ports import StoredEvent
+from domain.withheld import Withheld
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _state_encoder = msgspec.msgpack.Encoder()
@@ -27,7 +29,8 @@ def encode_body(body: Struct) -> bytes:
 def decode_body(kind: str, stored: bytes) -> Body:
     """The body of an event of this kind; unknown fields are ignored, missing new ones take their defaults.
 
-    Raises StoreCorrupt where the name is unknown or the bytes are not such a body.
+    ``Withheld`` where retention has left only the body's stub (``domain.chain.stub``). Raises StoreCorrupt
+    where the name is unknown or the bytes are not such a body.
     """
     decoder = _decoders.get(kind)
     if decoder is None:
@@ -38,6 +41,8 @@ def decode_body(kind: str, stored: bytes) -> Body:
     try:
         return decoder.decode(stored)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if is_stub(stored):
+            return Withheld(stored[1:].hex())
         raise StoreCorrupt("store.unreadable_body", kind=kind, reason=str(error)) from error
 
 

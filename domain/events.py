@@ -34,6 +34,7 @@ from domain.passage import Value as Value
 from domain.passage import Values as Values
 from domain.passage import WaitEnded as WaitEnded
 from domain.passage import WebhookCalled as WebhookCalled
+from domain.withheld import Withheld as Withheld
 
 
 class TimerFired(Struct, frozen=True, kw_only=True, gc=False):
@@ -207,7 +208,7 @@ Decision = (
     | SegmentEntered
     | SegmentLeft
 )
-Body = Fact | Input | Decision
+Body = Fact | Input | Decision | Withheld
 
 EVENTS: dict[str, type[Struct]] = {
     "timer.fired/1": TimerFired,

@@ -20,6 +20,7 @@ from domain.events import (
     SplitTaken,
     TaskCreated,
     TaskEscalated,
+    Withheld,
 )
 from stores.deliveries import CHANGING, NOTHING_YET, known, message_of, tell
 from stores.dialect import keep, rows, update
@@ -74,6 +75,8 @@ def gathered(connection: Connection, partition: int, after: int, upto: int) -> S
     found = rows(connection, _SELECT, partition=partition, after=after, upto=upto)
     for stream, kind, happened_at, at, stored in found:
         body = decode_body(kind, stored)
+        if isinstance(body, Withheld):
+            continue
         stretch.whereabouts.hear(stream, at, body)
         match body:
             case MessageRequested():

@@ -12,19 +12,19 @@ from pathlib import Path
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine
 
+from domain.chain import stub
 from domain.clock import to_micros
-from domain.codec import decode_state, state_form
 from domain.errors import StoreCorrupt, StoreUnusable
 from domain.ports import StoredEvent
 from stores import schema
 from stores.archive.manifest import ArchivedPartition, EventsFile, fault_of, load
 from stores.archive.parquet import library, read_events
 from stores.archive.writing import alone, check_same
+from stores.coverage import floors, projected
 from stores.database import reading
 from stores.dialect import delete, insert, rows, run
 from stores.history import StoredHistory
 from stores.journal import Journal
-from stores.vault import open_state, vault_of
 
 _AT_ONCE = 5_000
 _SELECT_EVENTS = """
@@ -34,11 +34,6 @@ FROM events WHERE partition = :partition AND seq >= :first AND seq <= :last
 _SELECT_ANY = """
 SELECT seq FROM events WHERE partition = :partition AND seq >= :first AND seq <= :last LIMIT 1
 """
-_SELECT_STATES = """
-SELECT stream, version, state FROM snapshots
-WHERE partition = :partition AND form = :form AND stream > :after ORDER BY stream LIMIT :limit
-"""
-_SELECT_PROJECTED = "SELECT coalesce(min(seq), 0) FROM projections WHERE partition = :partition"
 _SET_REMOVED = """
 UPDATE partitions SET removed_seq = CASE WHEN removed_seq < :seq THEN :seq ELSE removed_seq END
 WHERE partition = :partition
@@ -58,10 +53,10 @@ def remove_archived(engine: Engine, folder: Path, *, before: datetime, progress:
     removed = 0
     for number, kept in _partitions(engine, folder):
         with Journal(engine, number) as journal:
-            floors = dict(_floors(engine, number))
-            upto = min(kept.last_seq, _projected(engine, number))
+            covered = dict(floors(engine, number))
+            upto = min(kept.last_seq, projected(engine, number))
             for some in _archived(engine, folder, number, kept, upto=upto):
-                known = [event for event in some if event.version <= floors.get(event.stream, 0)]
+                known = [event for event in some if event.version <= covered.get(event.stream, 0)]
                 removed += _remove(journal, folder, [e for e in known if e.recorded_at < to_micros(before)])
                 progress(removed)
     return removed
@@ -101,29 +96,6 @@ def _partitions(engine: Engine, folder: Path) -> Iterator[tuple[int, ArchivedPar
                 yield number, manifest.partitions.get(number, ArchivedPartition())
     except OSError as error:
         raise StoreUnusable("archive.unwritable", folder=folder, reason=error.strerror or error) from error
-
-
-def _floors(engine: Engine, partition: int) -> Iterator[tuple[int, int]]:
-    """Up to which version each customer's snapshot speaks, for those that a worker could begin with."""
-    after, form = -1, state_form()
-    while True:
-        with reading(engine) as connection:
-            found = rows(
-                connection, _SELECT_STATES, partition=partition, form=form, after=after, limit=_AT_ONCE
-            )
-        keys = vault_of(engine).keys(partition, [row[0] for row in found])
-        for stream, version, state in found:
-            key = keys[stream]
-            if key is not None and decode_state(open_state(key, state, version=version)).version == version:
-                yield stream, version
-        if len(found) < _AT_ONCE:
-            return
-        after = found[-1][0]
-
-
-def _projected(engine: Engine, partition: int) -> int:
-    with reading(engine) as connection:
-        return int(run(connection, _SELECT_PROJECTED, partition=partition).scalar() or 0)
 
 
 def _archived(
@@ -174,12 +146,16 @@ def _restore(journal: Journal, folder: Path, events: list[StoredEvent]) -> int:
 
 
 def _same(partition: int, folder: Path, events: list[StoredEvent], connection: Connection) -> list[int]:
-    """Which of the archive's events the store has; there they must be the same, byte for byte."""
+    """Which of the archive's events the store has; there they must be the same, byte for byte.
+
+    Of a body that retention removed since from one of the two, its stub is the same.
+    """
     span = {"first": events[0].seq, "last": events[-1].seq}
     stored = {row[0]: row for row in rows(connection, _SELECT_EVENTS, partition=partition, **span)}
     there = [event for event in events if event.seq in stored]
     for event in there:
-        if tuple(stored[event.seq]) != astuple(event)[:-1]:
+        *said, body = stored[event.seq]
+        if tuple(said) != astuple(event)[:-2] or stub(bytes(body)) != stub(event.body):
             place = {"partition": partition, "seq": event.seq}
             raise StoreCorrupt("archive.other_store", folder=folder, **place)
     return [event.seq for event in there]

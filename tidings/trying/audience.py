@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from domain.catalogue import Envelope, Fact, fact_type
+from domain.chain import is_stub
 from domain.clock import from_micros
 from domain.codec import restored
 from domain.ids import share_of
@@ -119,16 +120,17 @@ class Audience:
         now, span = self._clocks[partition], timedelta(days=replayed)
         again: dict[int, list[StoredEvent]] = {stream: [] for stream in streams}
         for event in stored:
-            if now - span < from_micros(event.occurred_at) <= now and _comes_again(event.kind):
+            if now - span < from_micros(event.occurred_at) <= now and _comes_again(event):
                 again[event.stream].append(event)
         for stream, subject in found:
             told = (_later(event, subject.customer.subject, span, until) for event in again[stream])
             yield stream, replace(subject, facts=tuple(chain.from_iterable(told)))
 
 
-def _comes_again(kind: str) -> bool:
-    """Whether it is a fact, and not one on who somebody is: nobody is registered or erased twice."""
-    return fact_type(kind) is not None and not kind.startswith("customer.")
+def _comes_again(event: StoredEvent) -> bool:
+    """Whether it is a fact that is still there, and not one on who somebody is: nobody comes anew."""
+    is_fact = fact_type(event.kind) is not None and not is_stub(event.body)
+    return is_fact and not event.kind.startswith("customer.")
 
 
 def _later(event: StoredEvent, subject: str, span: timedelta, until: datetime) -> Iterator[Envelope]:

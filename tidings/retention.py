@@ -1,0 +1,156 @@
+"""How long the bodies of facts are kept, and their removal when they are older."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from eventsourcing.persistence import IntegrityError
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from domain.clock import to_micros
+from domain.errors import InputRefused, NotFound
+from domain.retention import is_fact, may_go, removable
+from stores.database import customer_partitions, reading
+from stores.redaction import Removed, count_old, remove_old
+from tidings.bootstrap import Tidings
+from tidings.holds import holds
+from tidings.personal_orders import PersonalOrders, Removal, Retention
+
+# Who removes by a rule when nobody gave the command.
+SWEEP = "sweep"
+_MOST_DAYS = 36_525
+
+
+class Rule(Struct, frozen=True):
+    """Facts of this kind keep their bodies for so many days; who said so, when (aware UTC) and why."""
+
+    kind: str
+    days: int
+    since: datetime
+    by: str
+    reason: str
+
+
+class Applied(Struct, frozen=True):
+    """What went: how many bodies by kind, and by partition how many and up to which seq."""
+
+    kinds: Mapping[str, int]
+    partitions: Mapping[int, tuple[int, int]]
+
+    @property
+    def number(self) -> int:
+        """How many bodies in all."""
+        return sum(self.kinds.values())
+
+
+def rules(engine: Engine) -> list[Rule]:
+    """The rules in force, by kind."""
+    with PersonalOrders(engine) as orders:
+        found = orders.found(Retention, Retention.ID)
+    told = {} if found is None else found.rules
+    return [Rule(kind, *told[kind]) for kind in sorted(told)]
+
+
+def set_rule(engine: Engine, kind: str, days: int, *, by: str, reason: str, at: datetime) -> bool:
+    """Keep the bodies of such facts for so many days from now on, 0 for ever; False where it is so already.
+
+    Raises NotFound for a name that no fact has, InputRefused for a kind that the record cannot do without.
+    """
+    if not is_fact(kind):
+        raise NotFound("retention.unknown_kind", kind=kind, near=removable())
+    if not may_go(kind):
+        raise InputRefused("retention.needed", kind=kind)
+    if not 0 <= days <= _MOST_DAYS:
+        raise InputRefused("retention.days", found=days, most=_MOST_DAYS)
+    with PersonalOrders(engine) as orders:
+        found = orders.found(Retention, Retention.ID) or Retention.begin(at=at)
+        if found.rules.get(kind, (0,))[0] == days:
+            return False
+        found.trigger_event(Retention.Ruled, fact_kind=kind, days=days, by=by, reason=reason, timestamp=at)
+        try:
+            orders.save(found)
+        except IntegrityError:
+            raise InputRefused("retention.at_once", kind=kind) from None
+    return True
+
+
+def would_go(tidings: Tidings, *, as_of: datetime) -> Counter[str]:
+    """How many bodies are older than their rule at ``as_of`` (aware UTC), by kind; held customers' not."""
+    engine = tidings.engine
+    cutoffs = _micros(_cutoffs(engine, as_of))
+    if not cutoffs:
+        return Counter()
+    tidings.ledger.catch_up()
+    spared = _held(engine)
+    found = (count_old(engine, number, cutoffs, spared=spared) for number in _partitions(engine))
+    return sum(found, Counter())
+
+
+def apply(
+    tidings: Tidings,
+    *,
+    as_of: datetime,
+    by: str,
+    reason: str,
+    at: datetime,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Applied:
+    """Remove the bodies that are older than their rule at ``as_of`` (aware UTC); ``at`` is now.
+
+    It is recorded as ordered before anything goes, and with what went when all has. Raises LeaseLost where a
+    worker keeps a partition to itself; what has gone by then stays so, and the next time goes on.
+    """
+    if not would_go(tidings, as_of=as_of):
+        return Applied({}, {})
+    engine = tidings.engine
+    cutoffs = _cutoffs(engine, as_of)
+    told = {kind: before.isoformat() for kind, before in cutoffs.items()}
+    removal = Removal.order(told, by=by, reason=reason, at=at)
+    with PersonalOrders(engine) as orders:
+        orders.save(removal)
+    gone: dict[int, Removed] = {}
+    done = 0
+    for number in _partitions(engine):
+        before = done
+        gone[number] = remove_old(
+            engine,
+            number,
+            _micros(cutoffs),
+            spared=lambda: _held(engine),
+            progress=lambda more, before=before: progress(before + more),  # type: ignore[misc]
+        )
+        done += gone[number].number
+    applied = _summed(gone)
+    removal.trigger_event(
+        Removal.Done,
+        kinds=dict(applied.kinds),
+        partitions={str(number): list(told) for number, told in applied.partitions.items()},
+        timestamp=at,
+    )
+    with PersonalOrders(engine) as orders:
+        orders.save(removal)
+    return applied
+
+
+def _summed(gone: Mapping[int, Removed]) -> Applied:
+    kinds: Counter[str] = sum((removed.kinds for removed in gone.values()), Counter())
+    partitions = {n: (removed.number, removed.upto) for n, removed in gone.items() if removed.number}
+    return Applied(dict(sorted(kinds.items())), partitions)
+
+
+def _cutoffs(engine: Engine, as_of: datetime) -> dict[str, datetime]:
+    return {rule.kind: as_of - timedelta(days=rule.days) for rule in rules(engine)}
+
+
+def _micros(cutoffs: Mapping[str, datetime]) -> dict[str, int]:
+    return {kind: to_micros(before) for kind, before in cutoffs.items()}
+
+
+def _held(engine: Engine) -> set[str]:
+    return {hold.customer for hold in holds(engine)}
+
+
+def _partitions(engine: Engine) -> list[int]:
+    with reading(engine) as connection:
+        return customer_partitions(connection)

@@ -22,13 +22,13 @@ from stores.address_words import AddressWords
 from stores.app_inbox import erase
 from stores.database import customer_partitions, reading, writing
 from stores.dialect import insert, lock
-from stores.schema import dead_letters, fact_keys, inbox, partitions, streams
+from stores.letters import TAKING_LOCK, bury
+from stores.schema import fact_keys, inbox, partitions, streams
 from stores.vault import sealed, vault_of
 
 _KEY_BYTES = 16
 _PARAMETERS = 5_000
 _LEAVING = frozenset(("customer.erased/1", "customer.merged/1"))
-_TAKING_LOCK = 7_461_202
 
 
 class Told(Struct, frozen=True):
@@ -72,6 +72,7 @@ class Inbox:
 
     def __init__(self, engine: Engine, *, limit: int) -> None:
         self._engine = engine
+        self._vault = vault_of(engine)
         self._limit = limit
         with reading(engine) as connection:
             self._partitions = len(customer_partitions(connection))
@@ -101,13 +102,14 @@ class Inbox:
         """
         with writing(self._engine) as connection:
             # Numbers are read here and written at the end: one chunk at a time. Workers need not wait.
-            lock(connection, _TAKING_LOCK)
+            lock(connection, TAKING_LOCK)
             chunk = _Chunk(connection, self._partitions)
             if chunk.waiting >= self._limit:
                 raise InputRefused("inbox.full", waiting=chunk.waiting, limit=self._limit)
             chunk.sort_out(items)
             chunk.write()
-            _bury(connection, chunk.refused, origin=origin, at=at)
+            refused = [(r.place, r.code, _told(r.values), r.raw) for r in chunk.refused]
+            bury(connection, self._vault, refused, origin=origin, at=at)
         return Taken(chunk.accepted, chunk.repeated, chunk.refused)
 
 
@@ -317,32 +319,5 @@ def identified(source: str, id: str, *, partitions: int) -> tuple[int, bytes]:  
     return partition_of(identity, partitions=partitions), sha256(identity.encode()).digest()[:_KEY_BYTES]
 
 
-def _bury(connection: Connection, refusals: Sequence[Refusal], *, origin: str, at: int) -> None:
-    if not refusals:
-        return
-    numbers = connection.execute(
-        select(dead_letters.c.number)
-        .where(dead_letters.c.partition == 0)
-        .order_by(dead_letters.c.number.desc())
-        .limit(1)
-    ).scalar()
-    first = 1 if numbers is None else int(str(numbers)) + 1
-    sealed_by, key = vault_of(connection).letters()
-    rows = [
-        (
-            0,
-            number,
-            at,
-            origin,
-            refusal.place,
-            refusal.code,
-            key.seal_text(
-                ", ".join(f"{name}={value}" for name, value in refusal.values.items()),
-                place=f"refused/{number}/reason",
-            ),
-            key.seal(refusal.raw, place=f"refused/{number}/raw".encode()),
-            sealed_by,
-        )
-        for number, refusal in enumerate(refusals, start=first)
-    ]
-    insert(connection, dead_letters, rows)
+def _told(values: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

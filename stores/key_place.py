@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from stores.master_key import KeyService, local_master
+from stores.master_key import KeyService, local_master, named_service
 
 
 class KeyPlace:
@@ -32,5 +32,10 @@ class KeyPlace:
         return cls(environment.get("TIDINGS_KEYS") or beside, master, environment)
 
     def service(self, *, make: bool = False) -> KeyService:
-        """The master key; with ``make`` a default file that is missing is made. Raises StoreUnusable."""
+        """The bank's own key service where TIDINGS_KEY_SERVICE names one, else the master key.
+
+        With ``make`` a default file that is missing is made. Raises StoreUnusable.
+        """
+        if named := self._environment.get("TIDINGS_KEY_SERVICE"):
+            return named_service(named)
         return local_master(self._environment, self.master_file, make=make)

@@ -5,6 +5,7 @@ import binascii
 import os
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -69,6 +70,21 @@ def local_master(environment: Mapping[str, str], default: Path, *, make: bool = 
     if make and not named and not path.exists():
         write_master(path)
     return LocalMaster(read_master(path))
+
+
+def named_service(name: str) -> KeyService:
+    """The key service that ``module:function`` makes, called without arguments. Raises StoreUnusable."""
+    module, _, function = name.partition(":")
+    try:
+        made = getattr(import_module(module), function)()
+    except Exception as error:
+        # Whatever a bank's own code raises, the line must say whose it is.
+        reason = f"{type(error).__name__}: {error}"
+        raise StoreUnusable("key.no_service", name=name, reason=reason) from error
+    if not all(hasattr(made, needed) for needed in ("name", "wrap", "unwrap")):
+        raise StoreUnusable("key.no_service", name=name, reason=f"{type(made).__name__} is no key service")
+    service: KeyService = made
+    return service
 
 
 def read_master(path: Path) -> bytes:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from time import sleep
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from domain.chain import stub
 from domain.errors import LeaseLost
 from stores import schema
 from stores.coverage import floors_of, leave_snapshots, projected
 from stores.database import reading, writing
-from stores.dialect import is_postgresql, lock, rows, update
+from stores.dialect import lock, rows, update
 from stores.journal import Journal
+from stores.wiping import wipe, zeroing
 
 _AT_ONCE = 5_000
 # Held while bodies go: whoever places a legal hold waits for it, and so knows that nothing goes after.
@@ -85,7 +86,7 @@ def remove_old(
             removed.upto = event.seq
         progress(removed.number)
     if removed.number:
-        _wipe(engine)
+        wipe(engine, "events")
     return removed
 
 
@@ -145,12 +146,12 @@ def _remove(engine: Engine, journal: Journal, events: list[_Old], spared: Spared
     number = journal.partition
     with journal.fenced() as connection:
         lock(connection, _REDACTING_LOCK)
-        _zero_what_is_freed(connection)
         going = _without(engine, number, events, spared())
         seqs = [event.seq for event in going]
         bodies = rows(connection, _SELECT_BODIES, partition=number, seqs=seqs) if seqs else []
         stubs = [(number, seq, stub(bytes(body))) for seq, body in bodies]
-        update(connection, schema.events, ("body",), stubs)
+        with zeroing(connection):
+            update(connection, schema.events, ("body",), stubs)
     return going
 
 
@@ -161,19 +162,3 @@ def _without(engine: Engine, partition: int, events: list[_Old], spared: Set[str
     with reading(engine) as connection:
         subjects = dict(rows(connection, _SELECT_SUBJECTS, partition=partition, streams=streams))
     return [event for event in events if subjects[event.stream] not in spared]
-
-
-def _zero_what_is_freed(connection: Connection) -> None:
-    """Let SQLite write over what it frees; PostgreSQL gives the room back by its own vacuum."""
-    if not is_postgresql(connection):
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
-
-
-def _wipe(engine: Engine) -> None:
-    """Leave no copy of what was replaced in the database's own files, as far as nobody still reads it."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if is_postgresql(connection):
-            connection.exec_driver_sql("VACUUM events")
-        else:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql("PRAGMA secure_delete = OFF")

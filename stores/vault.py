@@ -109,7 +109,7 @@ class Vault:
         with self._lock:
             if self._ring is None:
                 engine = engine_of(self._place.url, read_only=self._read_only, wiping=True, schema=SCHEMA)
-                self._ring = Keyring(engine, self._place.service(make=make))
+                self._ring = Keyring(engine, self._place.service(make=make), renewed=self._place.service)
             return self._ring
 
     def close(self, _store: Engine) -> None:
@@ -187,6 +187,11 @@ class Vault:
             number, key = self.ring().store_key("letters", number)
             self._letters[number] = Key(key)
         return number, self._letters[number]
+
+    def forget_letters(self, numbers: Iterable[int]) -> None:
+        """Keep none of these keys, which were destroyed."""
+        for number in numbers:
+            self._letters.pop(number, None)
 
     def _kept(self, partition: int, found: Mapping[int, bytes | None], wanted: set[int]) -> Keys:
         made = {stream: Key(key) if (key := found.get(stream)) else None for stream in wanted}

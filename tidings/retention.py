@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from eventsourcing.persistence import IntegrityError
@@ -9,9 +10,10 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from domain.clock import to_micros
-from domain.errors import InputRefused, NotFound
+from domain.errors import InputRefused, LeaseLost, NotFound
 from domain.retention import is_fact, may_go, removable
 from stores.database import customer_partitions, reading
+from stores.letters import Letters
 from stores.redaction import Removed, count_old, remove_old
 from tidings.bootstrap import Tidings
 from tidings.holds import holds
@@ -99,8 +101,12 @@ def apply(
     """Remove the bodies that are older than their rule at ``as_of`` (aware UTC); ``at`` is now.
 
     It is recorded as ordered before anything goes, and with what went when all has. Raises LeaseLost where a
-    worker keeps a partition to itself; what has gone by then stays so, and the next time goes on.
+    worker keeps a partition to itself; what has gone by then stays so, and the next time goes on. Raises
+    InputRefused where ``as_of`` lies ahead of both clocks.
     """
+    newest = max(tidings.audience.clock(), at)
+    if as_of > newest:
+        raise InputRefused("retention.ahead", as_of=as_of.isoformat(), newest=newest.isoformat())
     if not would_go(tidings, as_of=as_of):
         return Applied({}, {})
     engine = tidings.engine
@@ -131,6 +137,14 @@ def apply(
     with PersonalOrders(engine) as orders:
         orders.save(removal)
     return applied
+
+
+def sweep(tidings: Tidings, now: datetime) -> None:
+    """What recurs: facts that are too old at ``now`` (aware UTC) lose their bodies, and old refusals go."""
+    Letters(tidings.engine).clean(now - timedelta(days=tidings.settings.refused_days))
+    with suppress(LeaseLost):
+        # A worker has a partition for long; the next turn finds what is left.
+        apply(tidings, as_of=now, by=SWEEP, reason="", at=now)
 
 
 def _summed(gone: Mapping[int, Removed]) -> Applied:

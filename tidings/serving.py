@@ -26,6 +26,7 @@ from tidings.guarding import watch
 from tidings.process import Tally, Worker
 from tidings.providers import Ways
 from tidings.publication import publish
+from tidings.retention import sweep
 from tidings.sealing import Sealer
 from tidings.signers import assured_keys
 
@@ -38,6 +39,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _CALLS_EVERY = timedelta(seconds=1)
 _LEDGER_EVERY = timedelta(seconds=10)
 _GUARD_EVERY = timedelta(minutes=1)
+_RETENTION_EVERY = timedelta(hours=6)
 # Hosts that work on one store need not agree on the time to the second.
 _AHEAD = timedelta(minutes=5)
 
@@ -162,12 +164,13 @@ class Working:
 
 
 def sweeps_of(tidings: Tidings, ways: Ways, *, clock: Callable[[], datetime]) -> Sweeps:
-    """What recurs while a process serves: calls that are due, the ledger, and the guard of journeys."""
+    """What recurs while a process serves: calls that are due, the ledger, the guard, and retention."""
     courier = Courier(Calls(tidings.engine), tidings.inbox, ways.webhooks, clock=clock)
     sweeps = [
         Sweep("calls", _CALLS_EVERY, courier.deliver),
         Sweep("ledger", _LEDGER_EVERY, tidings.ledger.catch_up),
         Sweep("guard", _GUARD_EVERY, lambda: _guard(tidings, ways, clock())),
+        Sweep("retention", _RETENTION_EVERY, lambda: sweep(tidings, clock())),
     ]
     if ways.file.audit.every:
         sweeps.append(Sweep("seal", ways.file.audit.every, Publishing(tidings, ways, clock=clock).seal))

@@ -11,6 +11,7 @@ DEFAULT_STORE = "sqlite:///tidings.db"
 DEFAULT_OUTBOX = "outbox"
 DEFAULT_CUSTOMERS_IN_MEMORY = 50_000
 DEFAULT_WAITING_LIMIT = 20_000_000
+DEFAULT_REFUSED_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class Settings:
 
     ``customers_in_memory`` is the most that one worker keeps; each takes some 3 KiB. No further
     facts are taken in once ``waiting_limit`` wait to be decided on. ``channels`` is the settings file of
-    providers, for the commands that really send. ``signer`` holds the keys that sign checkpoints, "" where
-    they lie in ``signer_file`` (None for the default place); ``origin`` is what a new log is called.
+    providers, for the commands that really send. What was refused is kept for ``refused_days``. ``signer``
+    holds the keys that sign checkpoints, "" where they lie in ``signer_file`` (None for the default place);
+    ``origin`` is what a new log is called.
     """
 
     store: str = DEFAULT_STORE
@@ -28,6 +30,7 @@ class Settings:
     language: str = LANGUAGES[0]
     customers_in_memory: int = DEFAULT_CUSTOMERS_IN_MEMORY
     waiting_limit: int = DEFAULT_WAITING_LIMIT
+    refused_days: int = DEFAULT_REFUSED_DAYS
     channels: Path | None = None
     signer: str = field(default="", repr=False)
     signer_file: Path | None = None
@@ -44,9 +47,9 @@ class Settings:
     ) -> "Settings":
         """Given values first, then TIDINGS_STORE, TIDINGS_OUTBOX and TIDINGS_LANG, then the defaults.
 
-        TIDINGS_CUSTOMERS_IN_MEMORY, TIDINGS_WAITING_LIMIT, TIDINGS_CHANNELS, TIDINGS_SIGNER,
-        TIDINGS_SIGNER_FILE and TIDINGS_ORIGIN are read from the environment alone. Raises InputRefused where
-        one of the first two is no whole number from 1 on.
+        TIDINGS_CUSTOMERS_IN_MEMORY, TIDINGS_WAITING_LIMIT, TIDINGS_REFUSED_DAYS, TIDINGS_CHANNELS,
+        TIDINGS_SIGNER, TIDINGS_SIGNER_FILE and TIDINGS_ORIGIN are read from the environment alone. Raises
+        InputRefused where one of the first three is no whole number from 1 on.
         """
         return cls(
             store=store or environment.get("TIDINGS_STORE") or DEFAULT_STORE,
@@ -56,6 +59,7 @@ class Settings:
                 environment, "TIDINGS_CUSTOMERS_IN_MEMORY", default=DEFAULT_CUSTOMERS_IN_MEMORY
             ),
             waiting_limit=_count(environment, "TIDINGS_WAITING_LIMIT", default=DEFAULT_WAITING_LIMIT),
+            refused_days=_count(environment, "TIDINGS_REFUSED_DAYS", default=DEFAULT_REFUSED_DAYS),
             channels=_path(environment, "TIDINGS_CHANNELS"),
             signer=environment.get("TIDINGS_SIGNER", ""),
             signer_file=_path(environment, "TIDINGS_SIGNER_FILE"),

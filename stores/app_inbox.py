@@ -6,10 +6,10 @@ sealed by its customer's key.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, or_, select, update
 
 from domain.clock import from_micros, to_micros
 from domain.ids import partition_of
@@ -97,6 +97,10 @@ class StoredMailbox:
         query = select(*columns).where(*self._theirs(customer, now)).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             found = connection.execute(query).all()
+        return self._opened(partition, found)
+
+    def _opened(self, partition: int, found: Sequence[Row[*tuple[Any, ...]]]) -> list[Letter]:
+        """Who was erased has no letters any more."""
         keys = self._vault.keys(partition, {row[0] for row in found})
         return [
             Letter(
@@ -111,6 +115,16 @@ class StoredMailbox:
             for stream, message, title, body, language, sent_at, expires_at, read_at in found
             if (key := keys[stream]) is not None
         ]
+
+    def everything(self, customer: str) -> list[Letter]:
+        """All that lies there for the customer, also what is over, the oldest first."""
+        partition = self._partition(customer)
+        columns = [mailbox.c.stream, *(mailbox.c[name] for name in Letter.__struct_fields__)]
+        its, *_ = self._theirs(customer, from_micros(0))[1:]
+        query = select(*columns).where(mailbox.c.partition == partition, its)
+        with reading(self._engine) as connection:
+            found = connection.execute(query.order_by(mailbox.c.sent_at, mailbox.c.message)).all()
+        return self._opened(partition, found)
 
     def unread(self, customer: str, now: datetime) -> int:
         """How many of them the customer has not read."""

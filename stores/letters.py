@@ -104,7 +104,7 @@ class Letters:
         self._vault.forget_letters(over)
         return removed
 
-    def _opened(self, row: Row[Any], known: set[int]) -> Letter:
+    def _opened(self, row: Row[*tuple[Any, ...]], known: set[int]) -> Letter:
         _, number, at, origin, place, code, reason, raw, sealed_by = row
         key = self._vault.letters(sealed_by)[1] if sealed_by in known else None
         told = None if key is None else key.open_text(reason, place=_place(number, "reason"))

@@ -14,24 +14,29 @@ from stores.vault import vault_of
 
 
 def waiting_facts(
-    engine: Engine, place: tuple[int, int], subject: str, *, kinds: Sequence[str], until: datetime
+    engine: Engine,
+    place: tuple[int, int],
+    subject: str,
+    *,
+    kinds: Sequence[str] | None = None,
+    until: datetime | None = None,
 ) -> list[Envelope]:
     """The customer's waiting facts of these kinds that happened by ``until`` (aware UTC), in their order.
 
-    ``place`` is the customer's partition and stream. All that waits in the partition and is due is gone
-    through: in a service that keeps up that is little.
+    Without ``kinds`` of all, without ``until`` however far ahead. ``place`` is the customer's partition and
+    stream. All that waits in the partition and is due is gone through: in a service that keeps up that is
+    little.
     """
     partition, stream = place
     query = (
         select(inbox.c.kind, inbox.c.occurred_at, inbox.c.body)
-        .where(
-            inbox.c.partition == partition,
-            inbox.c.occurred_at <= to_micros(until),
-            inbox.c.stream == stream,
-            inbox.c.kind.in_(kinds),
-        )
+        .where(inbox.c.partition == partition, inbox.c.stream == stream)
         .order_by(inbox.c.occurred_at, inbox.c.rank, inbox.c.position)
     )
+    if until is not None:
+        query = query.where(inbox.c.occurred_at <= to_micros(until))
+    if kinds is not None:
+        query = query.where(inbox.c.kind.in_(kinds))
     told: list[Envelope] = []
     with reading(engine) as connection:
         found = connection.execute(query).all()

@@ -5,6 +5,7 @@ import click
 from tidings.cli import proving, verifying
 from tidings.cli.accesses import accesses_command, changes_command
 from tidings.cli.evidence import command as evidence_command
+from tidings.cli.exporting import export_command
 
 
 @click.group("audit")
@@ -17,3 +18,4 @@ command.add_command(accesses_command)
 command.add_command(changes_command)
 command.add_command(evidence_command)
 proving.add_to(command)
+command.add_command(export_command)

@@ -1,7 +1,7 @@
 """tidings keys: where the keys of personal data are, and wrapping them anew."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +34,8 @@ def status_command(ctx: click.Context, terminal: Terminal) -> None:
         shown = f"{value:,}" if isinstance(value, int) else value
         terminal.write(f"{terminal.wording.tell(f'keys.{name}')}: {shown}")
     if not told["ok"]:
-        terminal.complain(terminal.wording.tell("keys.unfit", told))
+        wrapped_by = ", ".join(map(str, told["wrapped_by"]))
+        terminal.complain(terminal.wording.tell("keys.unfit", {**told, "wrapped_by": wrapped_by}))
         ctx.exit(1)
 
 
@@ -76,10 +77,10 @@ def new_master_command(terminal: Terminal, file: Path) -> None:
     terminal.tell("keys.new_master", file=file, name=name)
 
 
-def _status(ring: Keyring) -> dict[str, object]:
+def _status(ring: Keyring) -> dict[str, Any]:
     customers, destroyed = ring.counted()
     services = ring.services()
-    told: Mapping[str, object] = {
+    return {
         "master": ring.master,
         "wrapped_by": sorted(services),
         "customers": customers,
@@ -87,4 +88,3 @@ def _status(ring: Keyring) -> dict[str, object]:
         "letters_keys": len(ring.letters_keys()),
         "ok": services == {ring.master},
     }
-    return dict(told)

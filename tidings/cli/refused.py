@@ -79,7 +79,7 @@ def retry_command(
 @click.option(
     "--days",
     type=click.IntRange(0),
-    help="Keep those of so many days (default: TIDINGS_REFUSED_DAYS, or 30).",
+    help="Keep so many days (default: TIDINGS_REFUSED_DAYS, 30).",
 )
 @common_options
 def clean_command(terminal: Terminal, days: int | None) -> None:

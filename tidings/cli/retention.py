@@ -27,7 +27,7 @@ def show_command(terminal: Terminal) -> None:
     terminal.json({"rules": [to_builtins(rule) for rule in rules], "kinds": removable()})
     if rules:
         rows = [(r.kind, r.days, f"{r.since:%Y-%m-%d %H:%MZ}", r.by, r.reason) for r in rules]
-        terminal.table("retention", ["kind", "days", "since", "by", "reason"], rows)
+        terminal.table("retention", ["kind", "for_days", "since", "by", "reason"], rows)
     else:
         terminal.tell("retention.no_rules")
     terminal.tell("retention.kinds", kinds=", ".join(removable()))

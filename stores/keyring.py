@@ -87,6 +87,7 @@ class Keyring:
         self._service = service
         self._renewed = renewed
         self._lock = Lock()
+        self._there = False
         self._wrapping: dict[int, AESGCM] = {}
 
     @property
@@ -145,6 +146,7 @@ class Keyring:
 
     def _find(self, partition: int, streams: Sequence[int]) -> dict[int, bytes | None]:
         with reading(self._engine) as connection:
+            self._check_there(connection)
             found = rows(connection, _SELECT_KEYS, partition=partition, streams=sorted(streams))
         return {
             stream: self._unwrapped(partition, stream, wrapping, bytes(wrapped)) if wrapped else None
@@ -257,7 +259,8 @@ class Keyring:
             return set(connection.execute(select(store_keys.c.service)).scalars())
 
     def _check_there(self, connection: Connection) -> None:
-        if not inspect(connection).has_table(store_keys.name):
+        self._there = self._there or inspect(connection).has_table(store_keys.name)
+        if not self._there:
             raise StoreUnusable("key.no_keys", keys=_shown(self._engine))
 
     def _rewrap(self, number: int) -> int:

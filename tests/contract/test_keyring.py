@@ -220,19 +220,6 @@ def test_no_event_changes_and_all_that_was_sealed_opens(server: bool, tmp_path: 
     assert bank.verify().findings == []
 
 
-class OwnService:
-    """As a bank's own would be: it keeps its key, and this process never sees it."""
-
-    name = "own-1"
-    _inner = LocalMaster(b"k" * 32)
-
-    def wrap(self, key: bytes, *, purpose: str) -> bytes:
-        return self._inner.wrap(key, purpose=purpose)
-
-    def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
-        return self._inner.unwrap(wrapped, purpose=purpose)
-
-
 def test_a_banks_own_key_service_takes_over(
     ring: Keyring, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,28 @@
 """Old facts lose their bodies by kind: life goes on as it would have, the chain holds, and holds are kept."""
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from domain.chain import stub
+from audit.replay import replay
+from domain.chain import genesis, link, stub
 from domain.codec import encode_state
+from domain.errors import InputRefused, LeaseLost, NotFound, StoreCorrupt
+from domain.events import Withheld
+from stores import redaction
+from stores.archive.retention import remove_archived, restore_removed
+from stores.archive.writing import write_archive
 from stores.journal import Journal
 from support.bank import Bank
 from support.postgres import fresh_database
 from tidings import holds, retention
 from tidings.memory import Room
+from tidings.personal_orders import PersonalOrders, Removal
 from tidings.retention import Applied
 from tidings.synthetic import synthetic_bank
 

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from msgspec import UNSET, Struct, to_builtins
@@ -22,12 +20,12 @@ from stores.letters import Letter, Letters
 from stores.projections import LedgerEntry, TaskEntry
 from stores.vault import vault_of
 from stores.waiting import waiting_facts
+from tidings.accesses import reads
 from tidings.bootstrap import Tidings
 from tidings.memory import state_of
 from tidings.sending import again, is_lost
 
 FORMAT = "tidings-personal-data/1"
-_REGISTER_OF_READS = "tidings.accesses"
 
 
 class Sent(Struct, frozen=True):
@@ -202,11 +200,9 @@ def _letter(letter: Letter) -> dict[str, Any]:
 
 
 def _reads(tidings: Tidings, customer: str) -> Iterator[dict[str, Any]]:
-    """Who looked at their data. The register of reads is a part of its own, which need not be there."""
-    if find_spec(_REGISTER_OF_READS) is None:
-        return
-    for read in import_module(_REGISTER_OF_READS).reads(tidings.engine):
+    """Who looked at their data, the oldest first."""
+    for read in reads(tidings.engine):
         if read.concerns(customer):
-            told = to_builtins(read)
+            told: dict[str, Any] = to_builtins(read)
             # With whom else they were looked at is not theirs to know.
             yield {name: value for name, value in told.items() if name != "customers"}

@@ -7,9 +7,11 @@ import msgspec
 
 from domain.errors import InputRefused
 from tidings.bootstrap import bootstrap, joined, wall_clock
+from tidings.cli.person import person_options, seen
 from tidings.cli.terminal import Terminal, common_options
 from tidings.exporting import export
 from tidings.private_file import write_private
+from tidings.sanctions import Person
 
 
 @click.command("export")
@@ -20,13 +22,18 @@ from tidings.private_file import write_private
 @click.option(
     "--archive", type=click.Path(path_type=Path), metavar="FOLDER", help="Where older events were removed to."
 )
+@person_options
 @common_options
-def export_command(terminal: Terminal, customer: str, out: Path, archive: Path | None) -> None:
+def export_command(
+    terminal: Terminal, customer: str, out: Path, archive: Path | None, person: Person
+) -> None:
     """Write everything that is held on a customer to a JSON file: who asks for it has a right to it."""
     if out.exists():
         raise InputRefused("export.file_exists", file=out)
     tidings = bootstrap(terminal.settings)
     history = tidings.history if archive is None else joined(tidings, archive)
+    if history.find(customer) is not None:
+        seen(terminal, person, "audit export", [customer])
     found = export(tidings, history, customer, at=wall_clock())
     content = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
     write_private(out, content)

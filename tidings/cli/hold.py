@@ -4,9 +4,10 @@ import click
 from msgspec import to_builtins
 
 from tidings.bootstrap import bootstrap, wall_clock
-from tidings.cli.ordering import order_options
+from tidings.cli.person import person_options
 from tidings.cli.terminal import Terminal, common_options
 from tidings.holds import holds, lift, place
+from tidings.sanctions import Person
 
 
 @click.group("hold")
@@ -16,22 +17,24 @@ def command() -> None:
 
 @command.command("place")
 @click.argument("customer")
-@order_options
+@person_options
 @common_options
-def place_command(terminal: Terminal, customer: str, by: str, reason: str) -> None:
+def place_command(terminal: Terminal, customer: str, person: Person) -> None:
     """Keep everything of a customer from now on."""
-    place(bootstrap(terminal.settings).engine, customer, by=by, reason=reason, at=wall_clock())
+    place(
+        bootstrap(terminal.settings).engine, customer, by=person.name, reason=person.reason, at=wall_clock()
+    )
     terminal.json({"customer": customer, "held": True})
     terminal.tell("hold.done", customer=customer)
 
 
 @command.command("lift")
 @click.argument("customer")
-@order_options
+@person_options
 @common_options
-def lift_command(terminal: Terminal, customer: str, by: str, reason: str) -> None:
+def lift_command(terminal: Terminal, customer: str, person: Person) -> None:
     """Let retention and erasure count for a customer again."""
-    lift(bootstrap(terminal.settings).engine, customer, by=by, reason=reason, at=wall_clock())
+    lift(bootstrap(terminal.settings).engine, customer, by=person.name, reason=person.reason, at=wall_clock())
     terminal.json({"customer": customer, "held": False})
     terminal.tell("hold.lifted", customer=customer)
 

@@ -10,7 +10,9 @@ from stores.keyring import Keyring
 from stores.master_key import KeyService, LocalMaster, named_service, read_master, write_master
 from stores.vault import vault_of
 from tidings.bootstrap import bootstrap
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Terminal, common_options
+from tidings.sanctions import Person
 
 _PATH = click.Path(path_type=Path)
 
@@ -42,8 +44,11 @@ def status_command(ctx: click.Context, terminal: Terminal) -> None:
 @command.command("rotate")
 @click.option("--new-master-file", type=_PATH, help="From now on under the master key in this file.")
 @click.option("--new-key-service", metavar="MODULE:NAME", help="The same, under the bank's own key service.")
+@person_options
 @common_options
-def rotate_command(terminal: Terminal, new_master_file: Path | None, new_key_service: str | None) -> None:
+def rotate_command(
+    terminal: Terminal, new_master_file: Path | None, new_key_service: str | None, person: Person
+) -> None:
     """Wrap all keys anew; no event changes, and whoever works goes on."""
     if new_master_file is not None and new_key_service is not None:
         raise click.UsageError("--new-master-file and --new-key-service: give one of the two")
@@ -55,7 +60,9 @@ def rotate_command(terminal: Terminal, new_master_file: Path | None, new_key_ser
         service = LocalMaster(read_master(new_master_file))
     elif new_key_service is not None:
         service = named_service(new_key_service)
-    rotated = ring.rotate(service or vault.place.service())
+    service = service or vault.place.service()
+    ordered(terminal, person, "keys rotate", master=service.name)
+    rotated = ring.rotate(service)
     terminal.json({"customers": rotated, "master": ring.master, "before": before})
     terminal.tell("keys.rotated", customers=f"{rotated:,}", master=ring.master)
     if new_master_file is not None and ring.master != before:

@@ -9,8 +9,10 @@ import click
 from domain.errors import InputRefused
 from stores.letters import Letter, Letters
 from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Terminal, common_options
 from tidings.mending import Retried, retry
+from tidings.sanctions import Person
 
 _PATH = click.Path(path_type=Path)
 
@@ -22,8 +24,9 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows on a terminal.")
+@person_options
 @common_options
-def list_command(terminal: Terminal, limit: int) -> None:
+def list_command(terminal: Terminal, limit: int, person: Person) -> None:
     """Every letter, the newest first. JSON lists all of them."""
     letters = Letters(bootstrap(terminal.settings).engine)
     if terminal.as_json:
@@ -43,8 +46,9 @@ def list_command(terminal: Terminal, limit: int) -> None:
 
 @command.command("show")
 @click.argument("number", type=click.IntRange(1))
+@person_options
 @common_options
-def show_command(terminal: Terminal, number: int) -> None:
+def show_command(terminal: Terminal, number: int, person: Person) -> None:
     """One letter with what was refused, as it came."""
     (letter,) = Letters(bootstrap(terminal.settings).engine).find([number])
     terminal.json(_told(letter))
@@ -56,10 +60,11 @@ def show_command(terminal: Terminal, number: int) -> None:
 @command.command("retry")
 @click.argument("numbers", metavar="NUMBER...", type=click.IntRange(1), nargs=-1, required=True)
 @click.option("--with", "mended", type=_PATH, metavar="FILE", help="Tell this CloudEvent in its place.")
+@person_options
 @common_options
 @click.pass_context
 def retry_command(
-    ctx: click.Context, terminal: Terminal, numbers: tuple[int, ...], mended: Path | None
+    ctx: click.Context, terminal: Terminal, numbers: tuple[int, ...], mended: Path | None, person: Person
 ) -> None:
     """Tell letters again; those that are taken go. Exit 1 where one is refused again."""
     if mended is not None and len(numbers) > 1:
@@ -67,6 +72,7 @@ def retry_command(
     tidings = bootstrap(terminal.settings)
     content = None if mended is None else _content(mended)
     letters = Letters(tidings.engine).find(numbers)
+    ordered(terminal, person, "refused retry", numbers=", ".join(map(str, numbers)))
     done = [retry(tidings, letter, mended=content, at=wall_clock()) for letter in letters]
     terminal.json([{"number": each.number, "outcome": each.outcome} for each in done])
     for each in done:
@@ -81,11 +87,13 @@ def retry_command(
     type=click.IntRange(0),
     help="Keep so many days (default: TIDINGS_REFUSED_DAYS, 30).",
 )
+@person_options
 @common_options
-def clean_command(terminal: Terminal, days: int | None) -> None:
+def clean_command(terminal: Terminal, days: int | None, person: Person) -> None:
     """Remove old letters, and destroy the keys that sealed nothing else."""
     tidings = bootstrap(terminal.settings)
     kept = tidings.settings.refused_days if days is None else days
+    ordered(terminal, person, "refused clean", days=kept)
     removed = Letters(tidings.engine).clean(wall_clock() - timedelta(days=kept))
     terminal.json({"removed": removed})
     terminal.tell("refused.cleaned", number=f"{removed:,}", days=kept)

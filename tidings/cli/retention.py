@@ -9,8 +9,9 @@ from domain.fold import is_only_heard
 from domain.retention import removable
 from tidings import retention
 from tidings.bootstrap import bootstrap, wall_clock
-from tidings.cli.ordering import order_options
+from tidings.cli.person import person_options
 from tidings.cli.terminal import Instant, Terminal, common_options
+from tidings.sanctions import Person
 
 
 @click.group("retention")
@@ -37,14 +38,14 @@ def show_command(terminal: Terminal) -> None:
 @click.argument("kind")
 @click.option("--days", type=int, help="Keep what such facts say for so many days (1 to 36525).")
 @click.option("--forever", is_flag=True, help="Keep it as long as the store: no rule.")
-@order_options
+@person_options
 @common_options
-def set_command(terminal: Terminal, kind: str, days: int | None, forever: bool, by: str, reason: str) -> None:
+def set_command(terminal: Terminal, kind: str, days: int | None, forever: bool, person: Person) -> None:
     """Keep what facts of one kind say for so long; nothing goes before the rules are applied."""
     if (days is None) != forever or days == 0:
         raise click.UsageError("give --days with a number from 1 on, or --forever")
     engine = bootstrap(terminal.settings).engine
-    new = retention.set_rule(engine, kind, days or 0, by=by, reason=reason, at=wall_clock())
+    new = retention.set_rule(engine, kind, days or 0, by=person.name, reason=person.reason, at=wall_clock())
     terminal.json({"kind": kind, "days": days, "new": new})
     code = "retention.forever" if forever else "retention.set"
     terminal.tell(code if new else "retention.already", kind=kind, days=days)
@@ -55,9 +56,9 @@ def set_command(terminal: Terminal, kind: str, days: int | None, forever: bool, 
 @command.command("apply")
 @click.option("--as-of", type=Instant(), help="Count days back from here (default: the store's clock).")
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
-@order_options
+@person_options
 @common_options
-def apply_command(terminal: Terminal, as_of: datetime | None, dry_run: bool, by: str, reason: str) -> None:
+def apply_command(terminal: Terminal, as_of: datetime | None, dry_run: bool, person: Person) -> None:
     """Remove what facts say that are older than their rule, but for customers under a legal hold."""
     tidings = bootstrap(terminal.settings)
     as_of = as_of or tidings.audience.clock()
@@ -66,7 +67,7 @@ def apply_command(terminal: Terminal, as_of: datetime | None, dry_run: bool, by:
     else:
         with terminal.progress("retention.progress", None) as advance:
             applied = retention.apply(
-                tidings, as_of=as_of, by=by, reason=reason, at=wall_clock(), progress=advance
+                tidings, as_of=as_of, by=person.name, reason=person.reason, at=wall_clock(), progress=advance
             )
         kinds = dict(applied.kinds)
     number = sum(kinds.values())

@@ -26,9 +26,9 @@ def sentences(explanation: Explanation, wording: Wording) -> list[str]:
             told.append(wording.tell("why.holiday", explanation.values))
     if explanation.consent is not None:
         told.append(_consent(explanation.consent, wording))
-    told += chain_sentences(explanation.chain, values, wording)
     if explanation.rules is not None:
         told.append(ruling_sentence(explanation.rules, wording))
+    told += chain_sentences(explanation.chain, values, wording)
     for link in explanation.returns:
         at = link.occurred_at.strftime("%Y-%m-%d %H:%M UTC")
         code = f"why.return.{link.kind.partition('/')[0]}"

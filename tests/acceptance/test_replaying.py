@@ -290,10 +290,9 @@ class TestWhyOfNothing:
         assert complaint in self.told(bank, capsys, *arguments, code=code)
 
 
-def test_an_archive_answers_as_its_store_does(
-    bank: Bank, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tidings, folder = bank.tidings, tmp_path / "archive"
+def test_an_archive_answers_as_its_store_does(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
+    # Beside the store, as everything that belongs to it.
+    tidings, folder = bank.tidings, bank.path.parent / "archive"
     write_archive(tidings.history, folder, before=None, progress=lambda _: None, rows_in_file=20)
     for command in (
         ["replay", "c-1", "--as-of", MARCH.isoformat()],

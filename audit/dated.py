@@ -141,14 +141,14 @@ def _told_together(
             continue
         for name in body.covers if event.recorded_at < window.begin else ():
             held = customer.holdings.get(name)
-            offset = int(str(body.entry["offset_days"]))
-            if held is None or held.matures_on is None:
+            offset = body.entry.get("offset_days")
+            if held is None or held.matures_on is None or not isinstance(offset, int):
                 continue
             occasion = occasion_of(journey.journey, matures_on=held.matures_on, offset=offset)
             day = moved_day(held.matures_on + timedelta(days=offset), enter.moved, rules.calendars)
             due_at = at_local(day, time_of(enter.at), customer.zone)
             if occasion in held.told and window.has(due_at):
-                values: dict[str, object] = {"holding": name, "with": str(body.entry["holding"])}
+                values: dict[str, object] = {"holding": name, "with": str(body.entry.get("holding"))}
                 yield life.recorded(event, _answer(journey, "told_together", {**values, "due_at": due_at}))
 
 

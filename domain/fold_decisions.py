@@ -72,8 +72,13 @@ def _entered(
 def _told(
     holdings: dict[str, Holding], body: events.EnrolmentStarted | events.EnrolmentHeldOut
 ) -> dict[str, Holding]:
-    """The contracts, of which those that the enrolment covers remember it."""
-    offset = int(str(body.entry["offset_days"]))
+    """The contracts, of which those that the enrolment covers remember it.
+
+    Of somebody who is erased the entry values are not known any more; then they remember nothing.
+    """
+    offset = body.entry.get("offset_days")
+    if not isinstance(offset, int):
+        return holdings
     told: dict[str, Holding] = {}
     for name in body.covers:
         if (holding := holdings.get(name)) is not None:

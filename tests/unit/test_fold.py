@@ -7,9 +7,9 @@ import pytest
 from domain import catalogue as facts
 from domain.catalogue import Fact
 from domain.customer import Customer
-from domain.events import Event, MessageRejected, MessageSending
+from domain.events import EnrolmentStarted, Event, MessageRejected, MessageSending
 from domain.fold import evolve
-from support.facts import at, registered
+from support.facts import at, opened, registered
 from support.messages import asked
 
 NOON = at("2026-03-02 12:00")
@@ -119,3 +119,15 @@ class TestNo:
         customer = refused(folded(NOBODY, registered()), what, channel="sms")
         assert (customer.dead_addresses, customer.opted_out) == (dead, opted_out)
         assert customer.address("sms") == "+420601000001"
+
+
+def test_an_entry_whose_values_are_erased_is_folded_all_the_same() -> None:
+    customer = folded(Customer("c-1"), registered(), opened(holding="d-1"))
+    for values, told in (({}, ()), ({"offset_days": -7}, ("maturity:None:-7",))):
+        body = EnrolmentStarted(
+            enrolment="e-1", journey="maturity", version=2, key="k", entry={**values}, covers=("d-1",)
+        )
+        event = Event(customer.version + 1, "enrolment.started/1", NOON, NOON, 1, body)
+        after = evolve(customer, event)
+        assert after.holdings["d-1"].told == told
+        assert "e-1" in after.enrolments

@@ -95,7 +95,7 @@ def export(tidings: Tidings, history: History, customer: str, *, at: datetime) -
         segments=_segments(state, events),
         enrolments=[{"id": ident, **to_builtins(e)} for ident, e in state.enrolments.items()],
         waiting_facts=[to_builtins(told) for told in waiting_facts(tidings.engine, place, customer)],
-        refused=[_letter(letter) for letter in _naming(tidings, customer, state)],
+        refused=[_letter(letter) for letter in naming(tidings, customer, state)],
         read_by=list(_reads(tidings, customer)),
     )
 
@@ -184,7 +184,7 @@ def _segments(state: Customer, events: Sequence[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _naming(tidings: Tidings, customer: str, state: Customer) -> Iterator[Letter]:
+def naming(tidings: Tidings, customer: str, state: Customer) -> Iterator[Letter]:
     """What was refused and speaks of the customer: by their id, or an address of theirs."""
     words = [customer, *state.addresses.values(), *state.devices]
     named = re.compile("|".join(rf"(?<![\w.@-]){re.escape(word)}(?![\w@-])" for word in words if word))

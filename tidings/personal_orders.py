@@ -150,6 +150,63 @@ class Removal(Aggregate):
         return cls._create(event_class=cls.Created, cutoffs=cutoffs, by=by, reason=reason, timestamp=at)
 
 
+class Erasure(Aggregate):
+    """That a person was erased: ordered before anything goes, and what had gone when it was over."""
+
+    TOPIC = "erasure/1"
+
+    class Created(Aggregate.Created):
+        """It is about to begin; where nothing follows, it was broken off and is to be done again."""
+
+        TOPIC = "erasure.ordered/1"
+        customer: str
+        by: str
+        reason: str
+        replayed: int
+        findings: int
+
+    class Done(Aggregate.Event):
+        """The key is destroyed, and nothing else of the person is left in the store."""
+
+        TOPIC = "person.erased/1"
+        version: int
+        hash: str
+        letters: int
+        files: int
+        suppressed: int
+
+        def apply(self, aggregate: Any) -> None:
+            """Fold it in."""
+            names = "version", "hash", "letters", "files", "suppressed"
+            aggregate.done = {name: getattr(self, name) for name in names}
+
+    def __init__(self, customer: str, by: str, reason: str, replayed: int, findings: int) -> None:
+        self.customer, self.by, self.reason = customer, by, reason
+        self.replayed, self.findings = replayed, findings
+        self.done: dict[str, Any] | None = None
+
+    @classmethod
+    def create_id(cls, customer: str) -> UUID:
+        """The only id that the erasure of this customer can have."""
+        return uuid5(_NAMESPACE, f"erasure/{customer}")
+
+    @classmethod
+    def order(
+        cls, customer: str, *, by: str, reason: str, replayed: int, findings: int, at: datetime
+    ) -> "Erasure":
+        """Ordered at ``at`` (aware UTC)."""
+        return cls._create(
+            event_class=cls.Created,
+            id=cls.create_id(customer),
+            customer=customer,
+            by=by,
+            reason=reason,
+            replayed=replayed,
+            findings=findings,
+            timestamp=at,
+        )
+
+
 class PersonalOrders(Application[UUID]):
     """Reads and records them in one store. Close it, or leave its context."""
 

@@ -4,6 +4,7 @@ import click
 
 from tidings.cli import proving, verifying
 from tidings.cli.accesses import accesses_command, changes_command
+from tidings.cli.erasing import erase_command
 from tidings.cli.evidence import command as evidence_command
 from tidings.cli.exporting import export_command
 
@@ -19,3 +20,4 @@ command.add_command(changes_command)
 command.add_command(evidence_command)
 proving.add_to(command)
 command.add_command(export_command)
+command.add_command(erase_command)

@@ -9,7 +9,7 @@ import click
 from domain.errors import InputRefused
 from stores.letters import Letter, Letters
 from tidings.bootstrap import bootstrap, wall_clock
-from tidings.cli.person import ordered, person_options, seen
+from tidings.cli.person import ordered, person_options
 from tidings.cli.terminal import Terminal, common_options
 from tidings.mending import Retried, retry
 from tidings.sanctions import Person

@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from domain.errors import StoreCorrupt
 from journeys.condition_problems import conditions
 from journeys.definition import Condition, Control, Controls, EnterOnSegment, Journey, Segment
 from journeys.engine import adopts_as
@@ -36,7 +37,12 @@ class Rulebooks:
         period: Collection[int],
         without: Iterable[str] = (),
     ) -> None:
-        """``period`` are the numbers that were in force, ``without`` journeys that nobody enters any more."""
+        """``period`` are the numbers that were in force, ``without`` journeys that nobody enters any more.
+
+        Raises StoreCorrupt where one of the rulebooks of the period cannot be read.
+        """
+        for number in sorted(set(period) - known.keys()):
+            raise StoreCorrupt("store.unreadable_rulebook", number=number, reason="-")
         self._known = known
         self._without = sorted(without)
         self._latest = known[max(known)].rulebook
@@ -99,7 +105,7 @@ class Rulebooks:
             controls=controls,
         )
         # What the documents rest on may have been published later.
-        return self._with_what_they_need(placed) if self._journeys or self._segments else placed
+        return placed if placed == rulebook else self._with_what_they_need(placed)
 
     def _with_what_they_need(self, rulebook: Rulebook) -> Rulebook:
         latest = self._latest

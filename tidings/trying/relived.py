@@ -83,6 +83,7 @@ class Relived:
         self.assumed = Assumed()
         self._past, self._then, self._note = past, then, note
         self._number = 0
+        self._passed = 0
         self._book: Book | None = None
         self._ahead = Counter(past.ahead)
         self._said = {message: deque(answers) for message, answers in past.answers.items()}
@@ -190,10 +191,13 @@ class Relived:
 
     def _switch_before(self, until: datetime) -> tuple[datetime, int] | None:
         """The next rulebook that came before ``until``, unless the record shows that it came later."""
-        for at, number in self._then.switches:
-            if number > self._number:
-                return (at, number) if at < until and self._is_near(number) else None
-        return None
+        switches = self._then.switches
+        while self._passed < len(switches) and switches[self._passed][1] <= self._number:
+            self._passed += 1
+        if self._passed == len(switches):
+            return None
+        at, number = switches[self._passed]
+        return (at, number) if at < until and self._is_near(number) else None
 
     def _is_near(self, number: int) -> bool:
         """Whether the record allows that this rulebook has come to the customer by now."""

@@ -88,13 +88,17 @@ class Told:
 
 
 class Said(Struct, frozen=True):
-    """What the provider said of one handing over, by this channel, ``after`` the intent of ``sent_at``."""
+    """What the provider said of one handing over, by this channel, ``after`` the intent of ``sent_at``.
+
+    ``version`` is the answer's place in the record: after a crash answers come in another order than intents.
+    """
 
     body: Outcome
     channel: str
     sent_at: datetime
     after: timedelta
     recorded_at: datetime
+    version: int
 
     @property
     def at(self) -> datetime:
@@ -204,7 +208,7 @@ class _Reading:
                 found.made[body.call] = Made(event.recorded_at)
             case _ if isinstance(body, Outcome) and (intent := intents.get(body.message)) is not None:
                 after = event.occurred_at - intent.at
-                said = Said(body, intent.channel, intent.at, after, event.recorded_at)
+                said = Said(body, intent.channel, intent.at, after, event.recorded_at, event.version)
                 found.answers.setdefault(body.message, []).append(said)
                 if within and isinstance(body, MessageAccepted | MessageUnknown):
                     found.made[body.message] = Made(event.occurred_at, intent.channel)

@@ -4,10 +4,12 @@ The record guides: what came from outside comes at its place, wake-ups that it k
 answers that it knows are given. Nothing here reads a store, sends or writes.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -72,6 +74,15 @@ class Then(Struct, frozen=True):
     switches: Sequence[tuple[datetime, int]]
 
 
+class _Intent(NamedTuple):
+    """A message handed over at ``sent_at`` (aware UTC); ``leaving`` is None where it was before."""
+
+    message: str
+    channel: str
+    sent_at: datetime
+    leaving: Outgoing | None = None
+
+
 class Relived:
     """One customer's period, from how the record left them before it.
 
@@ -118,13 +129,12 @@ class Relived:
             return
         passed = [n for at, n in self._then.switches if at < begun and n > self._past.number]
         self._set(max([self._past.number, *filter(self._is_near, passed)]))
-        owed = [state for state in self.customer.messages.values() if state.sending is not None]
-        leaving: list[Outgoing] = []
-        for state in sorted(owed, key=lambda state: state.sending_version):
-            assert state.sending is not None  # noqa: S101 - chosen so
-            if (said := self._word_on(state.request.message, state.sending.channel)) is not None:
-                leaving += self._answer_as_said(state.request.message, said, sent_at=said.sent_at)
-        self._hand_over(leaving)
+        states = sorted(self.customer.messages.values(), key=lambda state: state.sending_version)
+        self._hand_over(
+            _Intent(state.request.message, state.sending.channel, state.sending_at)
+            for state in states
+            if state.sending is not None and state.sending_at is not None
+        )
         if self._then.begins(self._number):
             self._adopt(begun)
 
@@ -239,12 +249,19 @@ class Relived:
         """An input and all that follows; providers' answers come directly behind, in the order of intents."""
         self._hand_over(self._taken(given, clock_at=clock_at))
 
-    def _hand_over(self, messages: Iterable[Outgoing]) -> None:
-        leaving = deque(messages)
-        while leaving:
-            leaving.extend(self._answer(leaving.popleft()))
+    def _hand_over(self, intents: Iterable[_Intent]) -> None:
+        """Answers in the order of the record; those that it does not know come after them."""
+        left = list(intents)
+        while left:
+            intent = min(left, key=self._turn_of)
+            left.remove(intent)
+            left += self._answer(intent)
 
-    def _taken(self, given: Input, *, clock_at: datetime) -> Sequence[Outgoing]:
+    def _turn_of(self, intent: _Intent) -> float:
+        said = self._word_on(intent)
+        return math.inf if said is None else said.version
+
+    def _taken(self, given: Input, *, clock_at: datetime) -> list[_Intent]:
         before, (rules, templates) = self.customer, self._rules_now
         taken = take(before, given, clock_at=clock_at, rules=rules, templates=templates)
         self.customer = taken.customer
@@ -259,7 +276,7 @@ class Relived:
                     self._come_to_be(name, event.recorded_at, "")
                 case _:
                     pass
-        return taken.leaving
+        return [_Intent(message.id, message.channel, message.at, message) for message in taken.leaving]
 
     def _come_to_be(self, name: str, at: datetime, channel: str) -> None:
         """What was answered to this in the record is answered now, as long after it as then."""
@@ -273,27 +290,30 @@ class Relived:
         for told in self._past.echoes.get(name, ()):
             heappush(self._moved, (at + (told.occurred_at - made.at), told.version, told))
 
-    def _word_on(self, message: str, channel: str | None) -> Said | None:
+    def _word_on(self, intent: _Intent) -> Said | None:
         """The provider's next word on this message, if it went by the same channel."""
-        said = self._said.get(self._work.recorded(message))
-        return said.popleft() if said and said[0].channel == channel else None
+        said = self._said.get(self._work.recorded(intent.message))
+        return said[0] if said and said[0].channel == intent.channel else None
 
-    def _answer(self, message: Outgoing) -> Sequence[Outgoing]:
-        said = self._word_on(message.id, message.channel)
-        if said is not None:
-            return self._answer_as_said(message.id, said, sent_at=message.at)
+    def _answer(self, intent: _Intent) -> list[_Intent]:
+        if (said := self._word_on(intent)) is not None:
+            self._said[self._work.recorded(intent.message)].popleft()
+            return self._answer_as_said(intent, said)
+        if intent.leaving is None:
+            return []
         self.assumed.accepted += 1
-        given = answered(self.customer, message, answer(message), at=message.at)
+        outcome = answer(intent.leaving)
+        given = answered(self.customer, intent.leaving, outcome, at=intent.sent_at)
         return self._taken(given, clock_at=EPOCH)
 
-    def _answer_as_said(self, message: str, said: Said, *, sent_at: datetime) -> Sequence[Outgoing]:
+    def _answer_as_said(self, intent: _Intent, said: Said) -> list[_Intent]:
         """The recorded answer, as long after the intent as then; nothing where that is after the period."""
-        moved = sent_at - said.sent_at
+        moved = intent.sent_at - said.sent_at
         at, recorded_at = said.at + moved, EPOCH if moved else said.recorded_at
         if max(at, recorded_at) >= self._ended:
-            return ()
-        body: Body = said.body if said.body.message == message else replace(said.body, message=message)
+            return []
+        body: Body = replace(said.body, message=intent.message)
         if moved and isinstance(body, MessagePostponed):
             body = replace(body, until=body.until + moved)
-        cause = self.customer.messages[message].sending_version
+        cause = self.customer.messages[intent.message].sending_version
         return self._taken(Input(KIND_OF[type(body)], at, cause, body), clock_at=recorded_at)

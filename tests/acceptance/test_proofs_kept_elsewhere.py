@@ -13,7 +13,7 @@ from audit.sealed import SealedCheck
 from domain.chain import genesis, link
 from domain.errors import InputRefused, StoreCorrupt
 from stores.tree import StoredTree
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at
 from support.postgres import fresh_database
 from tidings.proving import Elsewhere, check_proofs
@@ -107,7 +107,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 @pytest.fixture
 def bank(lived: Kept, tmp_path: Path) -> Kept:
     copy = Kept(tmp_path, partitions=2, name="copy")
-    copy.path.write_bytes(lived.path.read_bytes())
+    copy_store(lived, copy)
     copy.kept = tmp_path / "kept"
     shutil.copytree(lived.kept, copy.kept)
     return copy

@@ -13,7 +13,7 @@ from audit.tile_paths import TileName, read_path
 from domain.errors import InputRefused
 from stores.tree import StoredTree
 from support import tlog_verifier
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at
 from support.http_stand_in import Reply, Request, serving
 from support.service import Service
@@ -48,7 +48,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 @pytest.fixture
 def bank(lived: Bank, tmp_path: Path) -> Bank:
     copy = Bank(tmp_path, partitions=2)
-    copy.path.write_bytes(lived.path.read_bytes())
+    copy_store(lived, copy)
     return copy
 
 

@@ -16,7 +16,7 @@ from stores.archive.retention import remove_archived
 from stores.archive.writing import write_archive
 from stores.tree import Step, StoredTree
 from support import tlog_verifier
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at
 from support.postgres import fresh_database
 from tidings.sealing import Sealer
@@ -50,7 +50,7 @@ def bank(request: pytest.FixtureRequest, lived: Bank, tmp_path: Path) -> Iterato
         yield bank_of(tmp_path, fresh_database())
         return
     copy = Bank(tmp_path, partitions=3, name="copy")
-    copy.path.write_bytes(lived.path.read_bytes())
+    copy_store(lived, copy)
     yield copy
 
 
@@ -173,7 +173,7 @@ def test_the_same_store_is_sealed_alike(bank: Bank, tmp_path: Path) -> None:
     if bank.settings.store.startswith("postgresql"):
         pytest.skip("a file can be copied")
     twin = Bank(tmp_path, partitions=3, name="twin")
-    twin.path.write_bytes(bank.path.read_bytes())
+    copy_store(bank, twin)
     assert sealer(bank).seal().checkpoint == sealer(twin, step=37).seal().checkpoint
 
 

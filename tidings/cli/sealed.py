@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from audit.findings import AUTHORED, Finding
 from audit.sealed import SealedCheck
 from stores.database import open_store
 from tidings.cli.reading import Source, opened
@@ -76,10 +75,3 @@ def show_sealed(terminal: Terminal, check: SealedCheck) -> None:
         terminal.tell("tree.unsealed", entries=f"{check.unsealed:,}")
     if check.removed:
         terminal.tell("tree.removed", entries=f"{check.removed:,}")
-
-
-def place_code(finding: Finding) -> str:
-    """The code of a finding's place: what is about the whole log, or no one customer, has a shorter one."""
-    if not finding.code.startswith(("tree.", "note.")) or finding.subject:
-        return "audit.place"
-    return "tree.place" if finding.seq or finding.partition != AUTHORED else "tree.place_none"

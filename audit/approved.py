@@ -6,6 +6,7 @@ import msgspec
 
 from audit.findings import AUTHORED, Finding, Verified
 from domain.approvals import NO_RULES, REGISTER, Approvals, approvals_of
+from domain.errors import StoreCorrupt
 from domain.ports import History, StoredDocument, StoredEvent
 from journeys.definition import Control
 
@@ -74,7 +75,10 @@ def _approvals(history: History, verified: Verified) -> Approvals:
 def _register(history: History) -> list[StoredEvent]:
     """The register's history; none where it was never begun, or is in pieces, which the partition tells."""
     streams = [s for s, subject in history.subjects(AUTHORED).items() if subject == REGISTER]
-    found = [event for stream in streams for event in history.history(AUTHORED, stream)]
+    try:
+        found = [event for stream in streams for event in history.history(AUTHORED, stream)]
+    except StoreCorrupt:
+        return []
     return sorted(found, key=lambda event: event.version)
 
 

@@ -331,6 +331,10 @@ ATTACKS: dict[str, tuple[Callable[[Files], Files], str]] = {
         "not_included",
     ),
     "an instant moved": (of_history(lambda e: e[3].update(occurred_at=1)), "chain_broken"),
+    "recorded before what it follows, all hashes made anew": (
+        of_history(lambda e: e[5].update(recorded_at=1), chained=True),
+        "time_back",
+    ),
     "a cause moved": (of_history(lambda e: e[8].update(cause=1)), "chain_broken"),
     "a kind changed": (of_history(lambda e: e[2].update(kind="holding.closed/1")), "chain_broken"),
     "another rulebook cited": (of_history(lambda e: e[2].update(rulebook="0" * 64)), "chain_broken"),
@@ -377,6 +381,11 @@ ATTACKS: dict[str, tuple[Callable[[Files], Files], str]] = {
         of_json("proofs/consistency.json", lambda p: p[0]["path"].__setitem__(0, "00" * 32)),
         "forked",
     ),
+    "words that nothing was the intent of": (
+        lambda f: {**f, "messages/000001.json": b"{}"},
+        "file_added",
+    ),
+    "a rulebook that nothing cites": (lambda f: {**f, f"rulebooks/{'0' * 64}.json": b"{}"}, "file_added"),
     "a file put in and listed": (lambda f: {**f, "json.py": b""}, "file_added"),
 }
 
@@ -394,6 +403,13 @@ class TestAnAttackerWhoMakesTheManifestAnew:
         assert wrongs(more) == ["file_added"]
         less = {name: data for name, data in files.items() if name != "README.txt"}
         assert wrongs(forged(less, tmp_path / "less.zip", listed=False)) == ["file_missing"]
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_cannot_put_a_file_in_twice(self, pack: Path, tmp_path: Path) -> None:
+        twice = forged(files_of(pack), tmp_path / "twice.zip")
+        with zipfile.ZipFile(twice, "a") as file:
+            file.writestr("README.txt", files_of(pack)["README.txt"])
+        assert wrongs(twice) == ["file_twice"]
 
     def test_with_a_log_of_their_own_is_found_by_a_key_from_elsewhere(
         self, pack: Path, tmp_path: Path

@@ -112,7 +112,8 @@ def check_proofs(
         raise InputRefused("note.other_origin", found=origins[0], expected=own[-1].origin)
     found = check_sealed(history, tree, own, kept, progress=progress)
     # What the published folder tells by its place comes first.
-    found.findings[:0] = check.findings
+    told = check.findings
+    found.findings = [*told, *(finding for finding in found.findings if finding not in told)]
     found.unsealed = tree.unsealed()
     return found
 

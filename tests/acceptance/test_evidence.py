@@ -411,6 +411,14 @@ class TestAnAttackerWhoMakesTheManifestAnew:
             file.writestr("README.txt", files_of(pack)["README.txt"])
         assert wrongs(twice) == ["file_twice"]
 
+    def test_who_leaves_the_proofs_out_is_found_by_a_key_or_told(self, pack: Path, tmp_path: Path) -> None:
+        files = {name: data for name, data in files_of(pack).items() if not name.startswith("proofs/")}
+        bare = forged(files, tmp_path / "bare.zip")
+        assert wrongs(bare, key=KEY.verifier.text) == ["no_checkpoint"]
+        assert "unsealed_all" in opens(bare)
+        emptied = forged({**files_of(pack), "proofs/inclusion.json": b"[]"}, tmp_path / "emptied.zip")
+        assert "unsealed" in opens(emptied)
+
     def test_with_a_log_of_their_own_is_found_by_a_key_from_elsewhere(
         self, pack: Path, tmp_path: Path
     ) -> None:

@@ -39,7 +39,8 @@ def check_proofs(
     if key is None:
         say.open("key_unproved" if own else "no_key")
     proved = _check_inclusion(history, files, size=size, root=root)
-    say.right("included", events=proved[0], last=proved[1], size=size)
+    if proved[0]:
+        say.right("included", events=proved[0], last=proved[1], size=size)
     if proved[1] < len(history.events):
         say.open("unsealed", first=proved[1] + 1, last=len(history.events))
     _check_growth(files, say, size=size, root=root, kept=kept)

@@ -9,6 +9,7 @@ import binascii
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
 from domain.codec import state_form
-from domain.errors import StoreCorrupt
+from domain.errors import StoreCorrupt, StoreUnusable
 from domain.personal import personal_fields, put_together, taken_apart
 from domain.ports import StoredEvent
 from stores.database import engine_of, parsed_url
@@ -108,6 +109,7 @@ class Vault:
         """The keys themselves. Raises StoreUnusable where the master key is missing or no key."""
         with self._lock:
             if self._ring is None:
+                check_there(self._place.url, read_only=self._read_only)
                 engine = engine_of(self._place.url, read_only=self._read_only, wiping=True, schema=SCHEMA)
                 self._ring = Keyring(engine, self._place.service(make=make), renewed=self._place.service)
             return self._ring
@@ -217,6 +219,13 @@ def vault_of(source: Engine | Connection) -> Vault:
     vault = source.get_execution_options()[VAULT]
     assert isinstance(vault, Vault)  # noqa: S101 - connect has put it there
     return vault
+
+
+def check_there(url: str, *, read_only: bool) -> None:
+    """Raises StoreUnusable where the keys' file is missing and must not be made."""
+    parsed = parsed_url(url)
+    if read_only and parsed.drivername == "sqlite" and not Path(str(parsed.database)).exists():
+        raise StoreUnusable("key.no_keys", keys=parsed.database)
 
 
 def is_sealed(kind: str, body: bytes) -> bool:

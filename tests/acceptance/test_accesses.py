@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stores.vault import vault_of
 from support.bank import PUBLISHED_AT, Bank
 from support.facts import at, registered
 from support.office import Office
@@ -130,9 +131,13 @@ def test_where_it_cannot_be_recorded_nothing_is_shown(
 
 
 def test_an_archive_alone_tells_that_it_was_not_recorded(
-    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("pyarrow")
+    # The archive is alone; the keys that open it are not.
+    keys = vault_of(office.bank.tidings.engine).place
+    monkeypatch.setenv("TIDINGS_KEYS", keys.url)
+    monkeypatch.setenv("TIDINGS_MASTER_KEY_FILE", str(keys.master_file.absolute()))
     folder = str(tmp_path / "archive")
     office("archive", folder)
     assert cli.run(["replay", "c-1", "--archive", folder]) == 0

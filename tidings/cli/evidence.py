@@ -12,12 +12,14 @@ from domain.errors import InputRefused, NotFound
 from stores.archive.history import ArchivedHistory
 from stores.vault import vault_of
 from tidings.bootstrap import bootstrap, wall_clock
+from tidings.cli.person import person_options, seen_in
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Instant, Terminal, common_options
 from tidings.evidence.gathering import Gathered, gather
 from tidings.evidence.proving import Proofs, prove
 from tidings.evidence.zipped import Packed
 from tidings.proving import kept_checkpoint, known_keys
+from tidings.sanctions import Person
 
 
 @click.command("evidence")
@@ -46,6 +48,7 @@ from tidings.proving import kept_checkpoint, known_keys
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @archive_option
+@person_options
 @common_options
 def command(
     terminal: Terminal,
@@ -57,6 +60,7 @@ def command(
     with_key: bool,
     force: bool,
     archive: Path | None,
+    person: Person,
 ) -> None:
     """Facts, decisions, rules, messages, consents, proofs and reports on one customer, with a verifier."""
     # Only this command draws pages, and what draws them takes a third of a second to load.
@@ -69,7 +73,7 @@ def command(
         except NotFound as error:
             near = [] if isinstance(history, ArchivedHistory) else history.similar_subjects(customer)
             raise NotFound(error.code, near=near, **error.values) from None
-        # Here a person has got personal data of ``customer``: whoever records reads does it here.
+        seen_in(terminal, person, source, "audit evidence", [customer])
         if isinstance(history, ArchivedHistory) and kept:
             raise InputRefused("evidence.no_tree")
         proofs = Proofs() if isinstance(history, ArchivedHistory) else _proofs(source, gathered, kept)

@@ -16,10 +16,12 @@ from domain.errors import InputRefused, NotFound
 from domain.ports import History, StoredEvent
 from stores.tree import StoredTree
 from tidings.bootstrap import Tidings, bootstrap, wall_clock
+from tidings.cli.person import ordered, person_options
 from tidings.cli.reading import Source, archive_option, opened
 from tidings.cli.terminal import Terminal, common_options
 from tidings.cli.worker import channels_option
 from tidings.proving import consistency_of, inclusion_of
+from tidings.sanctions import Person
 from tidings.sealing import Sealer
 from tidings.signers import assured_keys, rotate, signer_file
 
@@ -59,10 +61,12 @@ def keys_command(terminal: Terminal) -> None:
 
 @click.command("rotate-signer")
 @click.option("--retire", is_flag=True, help="End an overlap: from now on the newest key signs alone.")
+@person_options
 @common_options
-def rotate_command(terminal: Terminal, retire: bool) -> None:
+def rotate_command(terminal: Terminal, retire: bool, person: Person) -> None:
     """Make a new key that signs beside the present one, put it on record, and sign with both."""
     with _opened(terminal) as tidings:
+        ordered(terminal, person, "audit rotate-signer", retire=retire)
         keys = rotate(terminal.settings, tidings.engine, retire=retire, clock=wall_clock)
         sealed = Sealer(tidings.engine, keys, clock=wall_clock).seal()
     vkeys = [key.verifier.text for key in keys]

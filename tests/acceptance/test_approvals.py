@@ -345,8 +345,10 @@ def test_the_engine_runs_nothing_that_nobody_approved(office: Office, attack: At
 
 def test_what_was_approved_and_is_gone_is_found(office: Office) -> None:
     office.bank.sql("DELETE FROM documents WHERE name = 'birthday-greeting'")
+    # Both that an approval names it, and that a rulebook runs on it.
     assert [(f["code"], f["values"]["name"]) for f in _findings(office)] == [
-        ("audit.approved_missing", "template birthday-greeting 1")
+        ("audit.approved_missing", "template birthday-greeting 1"),
+        ("audit.document_missing", "template birthday-greeting 1"),
     ]
 
 

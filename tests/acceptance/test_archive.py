@@ -234,6 +234,7 @@ def test_a_run_that_is_killed_leaves_nothing_that_counts_as_whole(
     step: int, moment: str, lived: Bank, whole: Path, tmp_path: Path
 ) -> None:
     archive = tmp_path / "archive"
+    bring_keys(lived.path.parent, tmp_path)
     command = [sys.executable, "-c", KILLED, lived.settings.store, str(archive), str(step), moment]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     if (archive / "manifest.json").exists():

@@ -23,7 +23,19 @@ from stores.database import customer_partitions, reading
 from stores.dialect import run
 from stores.histories import select_histories
 from stores.library import published
-from stores.schema import fact_keys, heads, inbox, outbox, partitions, rulebooks, snapshots, streams, timers
+from stores.retained import ORDERED, retained
+from stores.schema import (
+    events,
+    fact_keys,
+    heads,
+    inbox,
+    outbox,
+    partitions,
+    rulebooks,
+    snapshots,
+    streams,
+    timers,
+)
 from stores.vault import Key, open_state, vault_of
 
 _CHUNK = 20_000
@@ -206,8 +218,10 @@ class StoredHistory:
         return self._vault.destroyed(partition)
 
     def retained(self, partition: int) -> dict[str, int]:
-        """By kind, how far retention went: nowhere yet."""
-        return {}
+        """By kind, how far orders of retention let bodies go."""
+        query = select(events.c.body).where(events.c.partition == 0, events.c.kind == ORDERED)
+        with reading(self._engine) as connection:
+            return retained(map(bytes, connection.execute(query).scalars()), partition)
 
     def find(self, subject: str) -> tuple[int, int] | None:
         """Partition and stream of a customer; None for who was never registered."""

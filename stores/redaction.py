@@ -39,6 +39,13 @@ Spared = Callable[[], Set[str]]
 Progress = Callable[[int], None]
 
 
+class Due(Struct):
+    """What would go in one partition: how many bodies by kind, and by kind the highest seq among them."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    upto: dict[str, int] = {}
+
+
 class Removed(Struct):
     """What went in one partition: how many bodies by kind, and the highest seq among them."""
 
@@ -58,26 +65,36 @@ class _Old(Struct, frozen=True):
     kind: str
 
 
-def count_old(
-    engine: Engine, partition: int, cutoffs: Mapping[str, int], *, spared: Set[str]
-) -> Counter[str]:
-    """How many bodies would go now, by kind; ``cutoffs`` as for ``remove_old``."""
-    found: Counter[str] = Counter()
+def find_old(engine: Engine, partition: int, cutoffs: Mapping[str, int], *, spared: Set[str]) -> Due:
+    """What is older than its kind's cutoff (microseconds since 1970) now, but for these customers."""
+    due = Due()
     for some in _old(engine, partition, cutoffs):
-        found.update(event.kind for event in _without(engine, partition, some, spared))
-    return found
+        for event in _without(engine, partition, some, spared):
+            due.kinds[event.kind] += 1
+            due.upto[event.kind] = event.seq
+    return due
 
 
 def remove_old(
-    engine: Engine, partition: int, cutoffs: Mapping[str, int], *, spared: Spared, progress: Progress
+    engine: Engine,
+    partition: int,
+    cutoffs: Mapping[str, int],
+    *,
+    upto: Mapping[str, int],
+    spared: Spared,
+    progress: Progress,
 ) -> Removed:
     """Replace the body of each fact of these kinds by its stub if it was recorded before its kind's cutoff.
 
-    ``cutoffs`` are microseconds since 1970, by kind. ``progress`` is told how many have gone. Raises
-    LeaseLost where a worker keeps the partition; what has gone by then stays so.
+    ``cutoffs`` are microseconds since 1970, by kind; nothing goes beyond ``upto``, a seq by kind. ``progress``
+    is told how many have gone. Raises LeaseLost where a worker keeps the partition; what has gone by then
+    stays so.
     """
     removed = Removed()
-    for some in _old(engine, partition, cutoffs):
+    for found in _old(engine, partition, cutoffs):
+        some = [event for event in found if event.seq <= upto.get(event.kind, 0)]
+        if not some:
+            continue
         with _claimed(engine, partition) as journal:
             _cover(engine, journal, some)
             gone = _remove(engine, journal, some, spared)

@@ -109,8 +109,8 @@ class Retention(Aggregate):
 class Removal(Aggregate):
     """One time that rules were applied: what was ordered, before it began, and what went, once it was over.
 
-    ``cutoffs`` are ISO instants by kind: what was recorded before lost its body. ``partitions`` tells by
-    partition how many did, and the highest seq among them.
+    ``cutoffs`` are ISO instants by kind: what was recorded before loses its body, by partition and kind as
+    far as the seq in ``upto``. ``partitions`` tells by partition how many did, and the highest seq among them.
     """
 
     TOPIC = "removal/1"
@@ -120,6 +120,7 @@ class Removal(Aggregate):
 
         TOPIC = "retention.ordered/1"
         cutoffs: dict[str, str]
+        upto: dict[str, dict[str, int]]
         by: str
         reason: str
 
@@ -134,8 +135,10 @@ class Removal(Aggregate):
             """Fold it in."""
             aggregate.kinds, aggregate.partitions = self.kinds, self.partitions
 
-    def __init__(self, cutoffs: dict[str, str], by: str, reason: str) -> None:
-        self.cutoffs, self.by, self.reason = cutoffs, by, reason
+    def __init__(
+        self, cutoffs: dict[str, str], upto: dict[str, dict[str, int]], by: str, reason: str
+    ) -> None:
+        self.cutoffs, self.upto, self.by, self.reason = cutoffs, upto, by, reason
         self.kinds: dict[str, int] | None = None
         self.partitions: dict[str, list[int]] = {}
 
@@ -145,9 +148,19 @@ class Removal(Aggregate):
         return uuid4()
 
     @classmethod
-    def order(cls, cutoffs: dict[str, str], *, by: str, reason: str, at: datetime) -> "Removal":
+    def order(
+        cls,
+        cutoffs: dict[str, str],
+        *,
+        upto: dict[str, dict[str, int]],
+        by: str,
+        reason: str,
+        at: datetime,
+    ) -> "Removal":
         """Ordered at ``at`` (aware UTC)."""
-        return cls._create(event_class=cls.Created, cutoffs=cutoffs, by=by, reason=reason, timestamp=at)
+        return cls._create(
+            event_class=cls.Created, cutoffs=cutoffs, upto=upto, by=by, reason=reason, timestamp=at
+        )
 
 
 class Erasure(Aggregate):

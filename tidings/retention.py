@@ -14,7 +14,7 @@ from domain.errors import InputRefused, LeaseLost, NotFound
 from domain.retention import is_fact, may_go, removable
 from stores.database import customer_partitions, reading
 from stores.letters import Letters
-from stores.redaction import Removed, count_old, remove_old
+from stores.redaction import Due, Removed, find_old, remove_old
 from tidings.bootstrap import Tidings
 from tidings.holds import holds
 from tidings.personal_orders import PersonalOrders, Removal, Retention
@@ -77,16 +77,16 @@ def set_rule(engine: Engine, kind: str, days: int, *, by: str, reason: str, at: 
     return True
 
 
-def would_go(tidings: Tidings, *, as_of: datetime) -> Counter[str]:
-    """How many bodies are older than their rule at ``as_of`` (aware UTC), by kind; held customers' not."""
+def would_go(tidings: Tidings, *, as_of: datetime) -> dict[int, Due]:
+    """What is older than its rule at ``as_of`` (aware UTC), by partition; nothing of held customers."""
     engine = tidings.engine
     cutoffs = _micros(_cutoffs(engine, as_of))
     if not cutoffs:
-        return Counter()
+        return {}
     tidings.ledger.catch_up()
     spared = _held(engine)
-    found = (count_old(engine, number, cutoffs, spared=spared) for number in _partitions(engine))
-    return sum(found, Counter())
+    found = {number: find_old(engine, number, cutoffs, spared=spared) for number in _partitions(engine)}
+    return {number: due for number, due in found.items() if due.upto}
 
 
 def apply(
@@ -100,33 +100,38 @@ def apply(
 ) -> Applied:
     """Remove the bodies that are older than their rule at ``as_of`` (aware UTC); ``at`` is now.
 
-    It is recorded as ordered before anything goes, and with what went when all has. Raises LeaseLost where a
-    worker keeps a partition to itself; what has gone by then stays so, and the next time goes on. Raises
-    InputRefused where ``as_of`` lies ahead of both clocks.
+    It is recorded how far it goes before anything goes, and what went when all has: whoever audits takes what
+    is missing beyond for tampering. Raises LeaseLost where a worker keeps a partition to itself; what has gone
+    by then stays so, and the next time goes on. Raises InputRefused where ``as_of`` lies ahead of both clocks.
     """
     newest = max(tidings.audience.clock(), at)
     if as_of > newest:
         raise InputRefused("retention.ahead", as_of=as_of.isoformat(), newest=newest.isoformat())
-    if not would_go(tidings, as_of=as_of):
-        return Applied({}, {})
     engine = tidings.engine
+    due = would_go(tidings, as_of=as_of)
+    if not due:
+        return Applied({}, {})
     cutoffs = _cutoffs(engine, as_of)
-    told = {kind: before.isoformat() for kind, before in cutoffs.items()}
-    removal = Removal.order(told, by=by, reason=reason, at=at)
+    removal = Removal.order(
+        {kind: before.isoformat() for kind, before in cutoffs.items()},
+        upto={str(number): found.upto for number, found in due.items()},
+        by=by,
+        reason=reason,
+        at=at,
+    )
     with PersonalOrders(engine) as orders:
         orders.save(removal)
     gone: dict[int, Removed] = {}
-    done = 0
-    for number in _partitions(engine):
-        before = done
+    for number, found in due.items():
+        done = sum(removed.number for removed in gone.values())
         gone[number] = remove_old(
             engine,
             number,
             _micros(cutoffs),
+            upto=found.upto,
             spared=lambda: _held(engine),
-            progress=lambda more, before=before: progress(before + more),  # type: ignore[misc]
+            progress=lambda more, done=done: progress(done + more),  # type: ignore[misc]
         )
-        done += gone[number].number
     applied = _summed(gone)
     removal.trigger_event(
         Removal.Done,

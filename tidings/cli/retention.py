@@ -1,5 +1,6 @@
 """tidings retention: how long facts keep their bodies, and removing those that are older."""
 
+from collections import Counter
 from datetime import datetime
 
 import click
@@ -63,7 +64,8 @@ def apply_command(terminal: Terminal, as_of: datetime | None, dry_run: bool, per
     tidings = bootstrap(terminal.settings)
     as_of = as_of or tidings.audience.clock()
     if dry_run:
-        kinds = dict(sorted(retention.would_go(tidings, as_of=as_of).items()))
+        due = retention.would_go(tidings, as_of=as_of)
+        kinds = dict(sorted(sum((found.kinds for found in due.values()), Counter()).items()))
     else:
         with terminal.progress("retention.progress", None) as advance:
             applied = retention.apply(

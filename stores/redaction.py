@@ -86,9 +86,9 @@ def remove_old(
 ) -> Removed:
     """Replace the body of each fact of these kinds by its stub if it was recorded before its kind's cutoff.
 
-    ``cutoffs`` are microseconds since 1970, by kind; nothing goes beyond ``upto``, a seq by kind. ``progress``
-    is told how many have gone. Raises LeaseLost where a worker keeps the partition; what has gone by then
-    stays so.
+    ``cutoffs`` are microseconds since 1970, by kind; nothing goes beyond ``upto``, a seq by kind.
+    ``progress`` is told how many have gone. Raises LeaseLost where a worker keeps the partition; what has
+    gone by then stays so.
     """
     removed = Removed()
     for found in _old(engine, partition, cutoffs):

@@ -1,4 +1,4 @@
-"""How far retention may have gone, as the orders in the record tell it: what is missing beyond was taken out."""
+"""How far retention may have gone, as recorded orders tell it: what is missing beyond was taken out."""
 
 from collections.abc import Iterable
 

@@ -110,7 +110,7 @@ class Removal(Aggregate):
     """One time that rules were applied: what was ordered, before it began, and what went, once it was over.
 
     ``cutoffs`` are ISO instants by kind: what was recorded before loses its body, by partition and kind as
-    far as the seq in ``upto``. ``partitions`` tells by partition how many did, and the highest seq among them.
+    far as the seq in ``upto``. ``partitions`` tells by partition how many did, and the highest seq of them.
     """
 
     TOPIC = "removal/1"

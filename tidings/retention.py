@@ -100,9 +100,9 @@ def apply(
 ) -> Applied:
     """Remove the bodies that are older than their rule at ``as_of`` (aware UTC); ``at`` is now.
 
-    It is recorded how far it goes before anything goes, and what went when all has: whoever audits takes what
-    is missing beyond for tampering. Raises LeaseLost where a worker keeps a partition to itself; what has gone
-    by then stays so, and the next time goes on. Raises InputRefused where ``as_of`` lies ahead of both clocks.
+    It is recorded how far it goes before anything goes, and what went when all has: an audit takes what is
+    missing beyond for tampering. Raises LeaseLost where a worker keeps a partition to itself; what has gone
+    by then stays so, and the next time goes on. Raises InputRefused where ``as_of`` is ahead of both clocks.
     """
     newest = max(tidings.audience.clock(), at)
     if as_of > newest:

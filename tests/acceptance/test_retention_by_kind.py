@@ -18,6 +18,7 @@ from stores import redaction
 from stores.archive.retention import remove_archived, restore_removed
 from stores.archive.writing import write_archive
 from stores.journal import Journal
+from stores.vault import vault_of
 from support.bank import Bank
 from support.postgres import fresh_database
 from tidings import holds, retention
@@ -392,6 +393,7 @@ def test_an_archive_knows_what_retention_removed(bank: Bank, tmp_path: Path) -> 
     assert apply(bank).number > 0
     archive = tmp_path / "archive"
     write_archive(bank.tidings.history, archive, before=None, progress=lambda _: None)
-    verified = verify_history(archived(archive), lambda _: None)
+    keys = vault_of(bank.tidings.engine)
+    verified = verify_history(archived(archive, keys=keys), lambda _: None)
     assert verified.findings == []
     assert verified.redacted == bank.verify().redacted > 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from msgspec.structs import replace as changed
@@ -50,7 +51,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 @pytest.fixture
 def bank(made: Bank, tmp_path: Path) -> Bank:
     copy = Bank(tmp_path, partitions=2)
-    copy.path.write_bytes(made.path.read_bytes())
+    for suffix in (".db", ".keys.db", ".master-key"):
+        copyfile(made.path.with_suffix(suffix), copy.path.with_suffix(suffix))
     return copy
 
 
@@ -94,7 +96,9 @@ def test_life_goes_on_as_if_nothing_had_been_removed(server: bool, archive: Path
     assert verified(bank, archive) == whole.verify()
     history, store = joined(bank.tidings, archive), whole.tidings
     for subject in {fact.subject for fact in FACTS}:
-        assert replay(history, subject) == replay(store.history, subject)
+        # Two banks seal the same body in other bytes.
+        there, here = replay(history, subject), replay(store.history, subject)
+        assert (there.history, there.customer) == (here.history, here.customer)
     messages = [entry.id for entry in store.ledger.messages()]
     assert [entry.id for entry in bank.tidings.ledger.messages()] == messages
     for message in messages[::10]:

@@ -33,11 +33,18 @@ class Grounds(Struct, frozen=True):
     newer: frozenset[int] = frozenset()
 
 
+_ERASED = "customer.erased/1"
+
+
 class _Trail(Struct):
-    """One history on the way: the last entry seen, and what follows from it. None where none is followed."""
+    """One history on the way: the last entry seen, and what follows from it. None where none is followed.
+
+    ``erased`` is whether it says by now that the customer was erased.
+    """
 
     head: StoredHead
     following: Following | None
+    erased: bool = False
 
 
 class Record:
@@ -108,6 +115,7 @@ class Record:
         whole = self._check_link(trail.head, stored)
         trail.head = StoredHead(stored.version, stored.seq, stored.hash)
         following = trail.following
+        trail.erased = trail.erased or stored.kind == _ERASED
         if following is None:
             if is_stub(stored.body):
                 self._check_stub(stored)
@@ -182,6 +190,8 @@ class Record:
                 self._give_up(trail)
             if heads.get(stream) != trail.head:
                 self._end("audit.head_differs", stream, {})
+            if stream in self._erased and not trail.erased:
+                self._end("audit.key_gone", stream, {})
         for stream, (version, _) in sorted(self._ends.snapshots.items()):
             if stream not in self._trails or version > self._trails[stream].head.version:
                 self._end("audit.snapshot_unfounded", stream, {"version": version})

@@ -54,7 +54,7 @@ refused, stands in [importing.md](importing.md).
 
 `source` and `id` (text, 1 to 200 characters each) belong to every fact and are left out of the tables. Dates
 look like `2026-12-31`; a decimal number is a JSON text (`"100.50"`) or a JSON number. A field marked
-*personal* identifies a person; the mark changes nothing about how the field is stored.
+*personal* identifies a person, or may: it is stored sealed by the customer's own key.
 """
 _EVENTS_INTRO = """
 A customer's history is made of facts ([facts.md](facts.md)) and of the events on this page. From an *input*,

@@ -162,7 +162,10 @@ class History(Protocol):
         """The customers of the portion, by stream."""
 
     def erased(self, partition: int) -> set[int]:
-        """Streams whose key was destroyed: their decisions cannot be made again, and need not be."""
+        """Streams that have no key any more: their decisions cannot be made again.
+
+        One of a customer who was not erased is a finding.
+        """
 
     def retained(self, partition: int) -> dict[str, int]:
         """By kind, up to which sequence number retention may have replaced bodies by their stubs.

@@ -214,8 +214,8 @@ class StoredHistory:
             return {row[0]: row[1] for row in connection.execute(query).all()}
 
     def erased(self, partition: int) -> set[int]:
-        """Streams whose key was destroyed."""
-        return self._vault.destroyed(partition)
+        """Streams that have no key, or none any more."""
+        return set() if partition == 0 else self.subjects(partition).keys() - self._vault.kept(partition)
 
     def retained(self, partition: int) -> dict[str, int]:
         """By kind, how far orders of retention let bodies go."""

@@ -70,9 +70,7 @@ WHERE wrapping < :number AND length(wrapped) > 0 LIMIT :limit
 """
 _COUNT_KEYS = "SELECT count(*) FROM customer_keys WHERE length(wrapped) > 0"
 _COUNT_GONE = "SELECT count(*) FROM customer_keys WHERE length(wrapped) = 0"
-_SELECT_GONE = """
-SELECT stream FROM customer_keys WHERE partition = :partition AND length(wrapped) = 0 ORDER BY stream
-"""
+_SELECT_KEPT = "SELECT stream FROM customer_keys WHERE partition = :partition AND length(wrapped) > 0"
 _AT_ONCE = 10_000
 
 
@@ -179,10 +177,10 @@ class Keyring:
         self._wipe()
         return not found or bool(found[0][2])
 
-    def destroyed(self, partition: int) -> set[int]:
-        """The customers of a partition whose keys were destroyed, by stream."""
+    def kept(self, partition: int) -> set[int]:
+        """The customers of a partition who have a key, by stream."""
         with reading(self._engine) as connection:
-            return {row[0] for row in rows(connection, _SELECT_GONE, partition=partition)}
+            return {row[0] for row in rows(connection, _SELECT_KEPT, partition=partition)}
 
     def rotate(self, service: KeyService) -> int:
         """Wrap all keys anew, under a new wrapping key, and that and the store's own under ``service``.

@@ -146,9 +146,9 @@ class Vault:
             self._keys.pop((partition, stream), None)
         return self.ring().destroy(partition, stream)
 
-    def destroyed(self, partition: int) -> set[int]:
-        """The customers of a partition whose keys were destroyed, by stream."""
-        return self.ring().destroyed(partition)
+    def kept(self, partition: int) -> set[int]:
+        """The customers of a partition who have a key, by stream."""
+        return self.ring().kept(partition)
 
     def opened(
         self, partition: int, bodies: Iterable[tuple[int, str, bytes]], *, strict: bool = True

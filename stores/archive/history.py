@@ -145,8 +145,10 @@ class ArchivedHistory:
         return {stream: subject for stream, subject in rows if subject is not None and portion.has(stream)}
 
     def erased(self, partition: int) -> set[int]:
-        """Streams whose key was destroyed, as far as the keys are at hand."""
-        return set() if self._keys is None else self._keys.destroyed(partition)
+        """Streams that have no key, as far as the keys are at hand."""
+        if self._keys is None or partition == 0:
+            return set()
+        return self.subjects(partition).keys() - self._keys.kept(partition)
 
     def retained(self, partition: int) -> dict[str, int]:
         """By kind, how far orders of retention let bodies go."""

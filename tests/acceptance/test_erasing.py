@@ -1,8 +1,10 @@
 """A person is erased: nothing of them is left in any file, no backup brings them back, the proof holds."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -156,7 +158,7 @@ def test_keys_from_an_older_backup_are_destroyed_again(tmp_path: Path) -> None:
         Path(f"{keys}{suffix}").unlink(missing_ok=True)
     tidings = bank.tidings
     assert erase_again(tidings, at=NOW) == ["c-7"]
-    assert vault_of(tidings.engine).destroyed(tidings.history.find("c-7")[0])  # type: ignore[index]
+    assert 1 not in vault_of(tidings.engine).kept(tidings.history.find("c-7")[0])  # type: ignore[index]
     assert bank.verify().findings == []
 
 
@@ -292,3 +294,15 @@ def test_on_postgresql_no_row_tells_of_them(tmp_path: Path) -> None:
     assert found_in(bank.outbox) == []
     after = bank.verify()
     assert (after.findings, after.erased) == ([], 1)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM customer_keys", "UPDATE customer_keys SET wrapped = x''"])
+def test_a_key_that_goes_without_an_erasure_is_found(statement: str, tmp_path: Path) -> None:
+    bank = lived(tmp_path)
+    place = bank.tidings.history.find("c-8")
+    assert place is not None
+    with closing(sqlite3.connect(bank.path.with_suffix(".keys.db"))) as keys:
+        keys.execute(f"{statement} WHERE partition = ? AND stream = ?", place)
+        keys.commit()
+    (found,) = bank.verify().findings
+    assert (found.code, found.subject) == ("audit.key_gone", "c-8")

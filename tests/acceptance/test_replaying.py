@@ -289,8 +289,11 @@ class TestWhyOfNothing:
         assert complaint in self.told(bank, capsys, *arguments, code=code)
 
 
-def test_an_archive_answers_as_its_store_does(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_answers_as_its_store_does(
+    bank: Bank, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Beside the store, as everything that belongs to it.
+    monkeypatch.chdir(bank.path.parent)
     tidings, folder = bank.tidings, bank.path.parent / "archive"
     write_archive(tidings.history, folder, before=None, progress=lambda _: None, rows_in_file=20)
     for command in (

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 
 from msgspec import Struct
 
 from audit.why import causes
+from domain.chain import digest_of
 from domain.errors import InputRefused, StoreCorrupt
-from domain.events import Event, MessageSending, MessageSuppressed
+from domain.events import Event, MessageSending, MessageSuppressed, Withheld
 from domain.ports import StoredEvent
 
 _SHORTEST_PERIOD_HAS = 1
@@ -41,7 +41,7 @@ def disclosed(history: Sequence[Event], period: Period, *, customer: str) -> Dis
     """The events of the period, and what its messages rest on: their other events, causes and consent.
 
     Without these, neither why a message left nor that it was allowed to could be checked. Everything else
-    outside the period is told by its digest only. Raises InputRefused where the period has no event.
+    outside the period is told by its digest only, and so is what retention removed. Raises InputRefused where the period has no event.
     """
     inside = {event.version for event in history if period.has(event.occurred_at)}
     if len(inside) < _SHORTEST_PERIOD_HAS:
@@ -56,7 +56,8 @@ def disclosed(history: Sequence[Event], period: Period, *, customer: str) -> Dis
         for life in lives.values():
             if any(event.version in inside for event in life):
                 told |= _rests_on(history, life)
-    return Disclosed(frozenset(inside), frozenset(told))
+    withheld = {event.version for event in history if isinstance(event.body, Withheld)}
+    return Disclosed(frozenset(inside), frozenset(told - withheld))
 
 
 def message_of(event: Event) -> str | None:
@@ -95,7 +96,7 @@ def event_line(stored: StoredEvent, rulebooks: Mapping[int, str], *, with_body: 
     if with_body:
         line["body"] = _text(stored.body, stored.kind)
     else:
-        line["body_sha256"] = sha256(stored.body).hexdigest()
+        line["body_sha256"] = digest_of(stored.body).hex()
     return line
 
 

@@ -17,6 +17,7 @@ from domain.events import (
     SegmentLeft,
     TimerFired,
     Values,
+    Withheld,
 )
 from journeys.admission import silence_due, silence_key
 from journeys.definition import (
@@ -42,6 +43,9 @@ def of_facts(life: Life, journey: Journey, enter: EnterOnFact, window: Window) -
         found = in_force.enter if in_force else None
         if in_force is None or not isinstance(found, EnterOnFact) or found.fact != enter.fact:
             yield life.reckoned(event, _answer(journey, "not_in_force", {}))
+            continue
+        if isinstance(event.body, Withheld):
+            yield life.reckoned(event, _answer(in_force, "withheld", {}))
             continue
         entry = _entry_of(event, found.values)
         yield _not_fitting(life, event, in_force, found.when, entry)

@@ -17,7 +17,7 @@ from domain.clock import to_micros
 from domain.codec import restored
 from domain.customer import Customer
 from domain.errors import InputRefused, NotFound
-from domain.events import Event
+from domain.events import Event, Withheld
 from domain.fold import evolve, folded
 from domain.ports import History, StoredEvent
 
@@ -92,7 +92,7 @@ def _told_later(stored: Sequence[StoredEvent], as_of: datetime) -> Iterator[tupl
     """The facts among these that had happened by then."""
     for kept in stored:
         event = restored(kept)
-        if isinstance(event.body, Fact) and event.cause == 0 and event.occurred_at <= as_of:
+        if isinstance(event.body, Fact | Withheld) and event.cause == 0 and event.occurred_at <= as_of:
             yield kept, event
 
 

@@ -41,7 +41,8 @@ def disclosed(history: Sequence[Event], period: Period, *, customer: str) -> Dis
     """The events of the period, and what its messages rest on: their other events, causes and consent.
 
     Without these, neither why a message left nor that it was allowed to could be checked. Everything else
-    outside the period is told by its digest only, and so is what retention removed. Raises InputRefused where the period has no event.
+    outside the period is told by its digest only, and so is what retention removed. Raises InputRefused
+    where the period has no event.
     """
     inside = {event.version for event in history if period.has(event.occurred_at)}
     if len(inside) < _SHORTEST_PERIOD_HAS:

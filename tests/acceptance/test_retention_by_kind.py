@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from audit.evidence.contents import Period, disclosed, event_line
 from audit.replay import replay
-from domain.chain import genesis, link, stub
-from domain.codec import encode_state
+from domain.chain import genesis, is_stub, link, stub
+from domain.codec import encode_state, restored
 from domain.errors import InputRefused, LeaseLost, NotFound, StoreCorrupt
 from domain.events import Withheld
 from stores import redaction
@@ -23,6 +24,7 @@ from support.bank import Bank
 from support.postgres import fresh_database
 from tidings import holds, retention
 from tidings.bootstrap import archived
+from tidings.cli import run
 from tidings.cli.verifying import verify_history
 from tidings.memory import Room
 from tidings.personal_orders import PersonalOrders, Removal
@@ -397,3 +399,28 @@ def test_an_archive_knows_what_retention_removed(bank: Bank, tmp_path: Path) -> 
     verified = verify_history(archived(archive, keys=keys), lambda _: None)
     assert verified.findings == []
     assert verified.redacted == bank.verify().redacted > 0
+
+
+def test_replay_says_what_was_removed(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(bank, transaction=30)
+    assert apply(bank).number > 0
+    monkeypatch.setenv("TIDINGS_STORE", bank.settings.store)
+    assert run(["replay", FACTS[0].subject, "--as-of", "2026-03-30T00:00:00Z"]) == 0
+    assert "removed_by retention" in capsys.readouterr().out
+
+
+def test_an_evidence_pack_tells_what_was_removed_by_its_digest(bank: Bank, tmp_path: Path) -> None:
+    subject = FACTS[0].subject
+    keep(bank, transaction=30, balance=20)
+    assert apply(bank).number > 0
+    place = bank.tidings.history.find(subject) or (0, 0)
+    stored = bank.tidings.history.history(*place)
+    told = disclosed([restored(event) for event in stored], Period(), customer=subject)
+    for event in stored:
+        line = event_line(event, {}, with_body=event.version in told.all)
+        gone = is_stub(event.body)
+        assert ("body" in line) != gone
+        assert not gone or line["body_sha256"] == event.body[1:].hex()
+    assert any(is_stub(event.body) for event in stored)

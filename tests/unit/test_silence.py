@@ -17,6 +17,7 @@ from domain.catalogue import (
     Fact,
     RiskAssessed,
 )
+from domain.withheld import Withheld
 from journeys.definition import (
     Branch,
     Case,
@@ -328,6 +329,17 @@ class TestFactsAndSilences:
             "told_late",
             19,
         )
+
+    def test_of_a_fact_that_retention_emptied_nobody_knows_whether_it_fitted(self) -> None:
+        journey = own("fact, fact: complaint.filed/1, when: {is: holds, kinds: [loan]}")
+        filed = ComplaintFiled(source="t", id="k", complaint="k")
+        scenario = life(journey, ("2026-01-01 12:00", BORN), ("2026-02-02 12:00", filed))
+        assert reason(scenario, "2026-02-02", "own") == "condition"
+        scenario.history = [
+            replace(event, body=Withheld("00" * 32)) if event.kind == "complaint.filed/1" else event
+            for event in scenario.history
+        ]
+        assert reason(scenario, "2026-02-02", "own") == "withheld"
 
     def test_a_fact_that_does_not_fit_says_what_was_seen(self) -> None:
         journey = own("fact, fact: risk.assessed/1, when: {is: attribute, name: risk_level, at_least: 4}")

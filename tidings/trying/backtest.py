@@ -17,7 +17,7 @@ from domain.clock import to_micros
 from domain.codec import encode_body, restored
 from domain.customer import Customer
 from domain.errors import StoreCorrupt
-from domain.events import JUDGED, Event
+from domain.events import JUDGED, Event, Withheld
 from domain.ids import share_of
 from domain.ports import History, StoredEvent
 from stores.history import StoredHistory
@@ -269,7 +269,7 @@ class _Check:
             return False
         # A fact was not made by us.
         body = stored.body if stored.clear is None else stored.clear
-        return isinstance(event.body, Fact) or encode_body(event.body) == body
+        return isinstance(event.body, Fact | Withheld) or encode_body(event.body) == body
 
 
 def _sent(past: Recorded) -> int:

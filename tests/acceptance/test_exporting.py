@@ -10,7 +10,7 @@ import pytest
 
 from domain import catalogue as facts
 from domain.clock import to_micros
-from domain.errors import NotFound
+from domain.errors import InputRefused, NotFound
 from stores.archive.retention import remove_archived
 from stores.archive.writing import write_archive
 from stores.inbox import Refusal
@@ -24,6 +24,7 @@ from tidings.accesses import record_read
 from tidings.bootstrap import joined
 from tidings.cli import run
 from tidings.exporting import FORMAT, Export, export
+from tidings.private_file import write_private
 
 T0 = at("2026-01-01 12:00")
 MAY = at("2026-05-03 09:00")
@@ -183,3 +184,12 @@ def test_the_command_writes_once_and_privately_and_is_recorded(
     assert (
         sorted(path.name for path in tmp_path.iterdir() if "part" in path.name or path.name == "x.json") == []
     )
+
+
+def test_a_file_that_came_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "4711.json"
+    write_private(path, b"first")
+    with pytest.raises(InputRefused, match=r"export\.file_exists"):
+        write_private(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [found.name for found in tmp_path.iterdir()] == ["4711.json"]

@@ -16,7 +16,7 @@ from stores import schema
 from stores.database import reading, writing
 from stores.dialect import insert, lock, rows, run, upsert
 
-_SEALING_LOCK = 7_461_202
+_SEALING_LOCK = 7_461_206
 _BEYOND = 2**62
 _HASH_BYTES = 32
 _SELECT_TILE = "SELECT hashes FROM tree_tiles WHERE partition = 0 AND level = :level AND number = :number"

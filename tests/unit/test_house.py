@@ -104,3 +104,9 @@ def test_no_machine_and_no_registry_is_named_in_the_project() -> None:
     own = Path(__file__)
     found = [str(p) for p in texts if p != own and suspicious.search(p.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_no_two_locks_share_a_number() -> None:
+    numbers = [n for path in SOURCES for n in re.findall(r"LOCK = (7_461_\d+)", path.read_text())]
+    assert len(numbers) > 5
+    assert len(numbers) == len(set(numbers))

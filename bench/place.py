@@ -73,7 +73,8 @@ class Place:
         if self._server is None:
             settle(self.url(name))
             self.empty(new)
-            shutil.copyfile(self._path(name), self._path(new))
+            for suffix in (".db", ".keys.db", ".master-key"):
+                shutil.copyfile(self._path(name).with_suffix(suffix), self._path(new).with_suffix(suffix))
         else:
             self._create(new, f'TEMPLATE "{_PREFIX}{name}"')
         return self.url(new)

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stores.archive.writing import write_archive
-from support.bank import Bank
+from stores.vault import vault_of
+from support.bank import Bank, copy_store
 from support.facts import at
 from support.postgres import fresh_database
 from tidings import cli
@@ -98,9 +98,16 @@ def test_workers_change_nothing_in_what_is_told(
 
 @pytest.mark.slow
 def test_an_archive_tells_what_the_store_tells(
-    lived_in: Bank, draft: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lived_in: Bank,
+    draft: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tidings = lived_in.tidings
+    # An archive alone is opened with the keys of its store, which is not there.
+    monkeypatch.setenv("TIDINGS_KEYS", vault_of(tidings.engine).place.url)
+    monkeypatch.setenv("TIDINGS_MASTER_KEY_FILE", str(lived_in.path.with_suffix(".master-key")))
     write_archive(tidings.history, tmp_path / "archive", before=None, progress=lambda _: None)
     tidings.engine.dispose()
     whole, _ = told(capsys, draft, *PERIOD, *of(lived_in), "--json")
@@ -131,7 +138,7 @@ def test_not_a_byte_of_the_store_changes(
     folder = tmp_path / "bytes"
     folder.mkdir()
     bank = Bank(folder)
-    shutil.copyfile(lived_in.path, bank.path)
+    copy_store(lived_in, bank)
     if unfolded:
         tidings = bank.tidings
         with tidings.engine.connect() as connection:
@@ -280,7 +287,7 @@ def test_where_the_beginning_was_removed_the_archive_is_asked_for(
     lived_in: Bank, tmp_path: Path, draft: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bank = Bank(tmp_path, name="removed")
-    shutil.copyfile(lived_in.path, bank.path)
+    copy_store(lived_in, bank)
     archive = tmp_path / "archive"
     removing = ["archive", str(archive), "--before", "2026-03-01T00:00:00Z", "--remove", *of(bank)]
     assert cli.run(removing) == 0

@@ -476,16 +476,22 @@ def small_disk() -> Iterator[Path]:
 
 class TestDisks:
     def test_a_disk_that_fills_keeps_what_was_accepted(self, small_disk: Path, tmp_path: Path) -> None:
-        shutil.copy(Bank(tmp_path).path, small_disk / "tidings.db")
+        bank = Bank(tmp_path)
+        shutil.copy(bank.path, small_disk / "tidings.db")
+        keys = {
+            "TIDINGS_KEYS": f"sqlite:///{bank.path.with_suffix('.keys.db')}",
+            "TIDINGS_MASTER_KEY_FILE": str(bank.path.with_suffix(".master-key")),
+        }
         told = [{**REGISTERED, "id": str(n), "subject": f"c-{n}"} for n in range(20_000)]
         (tmp_path / "facts.jsonl").write_text(lines(*told))
         import_ = ["import", "cloudevents", str(tmp_path / "facts.jsonl")]
-        assert "the disk is full" in one_line(tidings(small_disk, *import_, code=1)[1])
+        assert "the disk is full" in one_line(tidings(small_disk, *import_, code=1, **keys)[1])
         facts = int(str(select(small_disk, "SELECT count(*) FROM inbox")[0][0]))
         assert facts % 5_000 == 0
 
     def test_a_read_only_folder(self, small_disk: Path, tmp_path: Path) -> None:
-        shutil.copy(Bank(tmp_path).path, small_disk / "tidings.db")
+        for path in (bank := Bank(tmp_path)).path.parent.glob(f"{bank.path.stem}.*"):
+            shutil.copy(path, small_disk)
         (tmp_path / "facts.jsonl").write_text(lines(REGISTERED))
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
         import_ = ["import", "cloudevents", str(tmp_path / "facts.jsonl")]

@@ -1,7 +1,6 @@
 """A dry run on a store's own customers foretells what publishing and running record, and writes nothing."""
 
 import json
-import shutil
 import sqlite3
 import tempfile
 from collections import Counter
@@ -41,7 +40,7 @@ from journeys.definition import (
 from stores.batch import Stored
 from stores.database import writing
 from stores.journal import Journal
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at, granted, registered
 from support.lives import line_of
 from support.postgres import fresh_database
@@ -105,7 +104,7 @@ some = settings(max_examples=10, deadline=None, suppress_health_check=list(Healt
 def copied(bank: Bank, name: str) -> Bank:
     """The same store once more."""
     other = Bank(bank.path.parent, name=name)
-    shutil.copyfile(bank.path, other.path)
+    copy_store(bank, other)
     return other
 
 
@@ -315,7 +314,7 @@ def test_not_a_byte_of_the_store_changes(
     folder = tmp_path / "bytes"
     folder.mkdir()
     moved = Bank(folder)
-    shutil.copyfile(bank.path, moved.path)
+    copy_store(bank, moved)
     if unfolded:
         tidings = moved.tidings
         with tidings.engine.connect() as connection:

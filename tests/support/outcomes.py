@@ -1,7 +1,6 @@
 """A bank whose two providers do whatever a script says, and whose worker dies at any moment."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ from stores.batch import Changes
 from stores.inbox import Told
 from stores.journal import Journal
 from support.asking import SHIPPED, asks
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at, granted, registered, withdrawn
 from support.scenario import envelope
 from tidings.documents import Documents
@@ -203,7 +202,7 @@ DEATHS = st.frozensets(st.integers(1, 120), max_size=8)
 
 
 @cache
-def made() -> Path:
+def made() -> Bank:
     """A store with the four journeys, made once for each run of the tests."""
     folder = Path(tempfile.mkdtemp(prefix="tidings-outcomes-"))
     journeys = [asks(purpose, "push", "email") for purpose in PURPOSES]
@@ -219,7 +218,7 @@ def made() -> Path:
     ]
     assert bank.take(people).refused == []
     bank.sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    return bank.path
+    return bank
 
 
 class Life:
@@ -228,7 +227,7 @@ class Life:
     def __init__(self, folder: Path, world: World, route: Route) -> None:
         self.world = world
         self.bank = Bank(folder, partitions=1)
-        shutil.copyfile(made(), self.bank.path)
+        copy_store(made(), self.bank)
         self.bank.channels = everywhere(route)
         self.tidings = self.bank.tidings
         # Processes are killed here, never the machine.

@@ -14,6 +14,7 @@ from stores.adoption import clocks
 from stores.archive.history import ArchivedHistory
 from stores.archive.joined import JoinedHistory
 from stores.history import StoredHistory
+from stores.vault import vault_at
 from tidings.authoring import rules_of
 from tidings.bootstrap import archived, bootstrap, joined
 from tidings.cli.reading import Source
@@ -81,7 +82,7 @@ class Record(Struct, frozen=True):
 def opened(source: Source) -> Iterator[Record]:
     """The history of a source."""
     if source.archive is not None and not source.both:
-        yield Record(archived(source.archive))
+        yield Record(archived(source.archive, keys=vault_at(source.settings.store)))
         return
     tidings = bootstrap(source.settings, read_only=True)
     try:

@@ -96,7 +96,8 @@ def test_any_altered_file_of_a_folder_is_told_by_the_verifier(bank: Bank, tmp_pa
     for path in files:
         before = path.read_bytes()
         path.chmod(0o600)
-        path.write_bytes(before[:-3] + bytes([before[-3] ^ 1]) + before[-2:])
+        # Not the very end: the last letter of a signature has bits that mean nothing.
+        path.write_bytes(before[:-9] + bytes([before[-9] ^ 1]) + before[-8:])
         with pytest.raises((tlog_verifier.Distrusted, ValueError)):
             tlog_verifier.Log.of_folder(folder, VKEY, ORIGIN).check()
         path.write_bytes(before)

@@ -185,6 +185,8 @@ class Bank:
 
 def copy_store(bank: Bank, copy: Bank) -> None:
     """Put one bank's file, with its customers' keys, in the place of another's."""
+    # What a worker that died has written may still lie beside the file.
+    bank.sql("PRAGMA wal_checkpoint(TRUNCATE)")
     for suffix in (".db", ".keys.db", ".master-key"):
         shutil.copyfile(bank.path.with_suffix(suffix), copy.path.with_suffix(suffix))
 

@@ -1,13 +1,12 @@
 """What somebody who writes to the database can do to a record: entries, and whole chains made to fit."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from domain.chain import genesis, link
-from support.bank import Bank
+from support.bank import Bank, copy_store
 from support.facts import at, balance, granted, noon, opened, paid, registered
 from support.postgres import copied_database
 from support.scenario import envelope
@@ -76,8 +75,7 @@ def copied(bank: Bank, folder: Path) -> Bank:
     """A copy that may be harmed."""
     if bank.settings.store.startswith("sqlite"):
         copy = Bank(folder, partitions=1, name="copy")
-        for suffix in (".db", ".keys.db", ".master-key"):
-            shutil.copyfile(bank.path.with_suffix(suffix), copy.path.with_suffix(suffix))
+        copy_store(bank, copy)
         return copy
     return Bank(folder, partitions=1, url=copied_database(bank.settings.store), name="copy")
 

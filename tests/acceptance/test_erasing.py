@@ -119,6 +119,18 @@ def test_before_and_after(tmp_path: Path) -> None:
     assert (again.first, again.fate) == (False, done.fate)
 
 
+def test_what_is_counted_stays(tmp_path: Path) -> None:
+    bank = lived(tmp_path)
+    before = bank.ledger()
+    assert {entry.customer for entry in before} >= {"c-7"}
+    erased(bank)
+    assert bank.ledger() == before
+    # Also where it is made anew from the history.
+    tidings = bank.tidings
+    tidings.ledger.rebuild(tidings.history.customer_partitions(), progress=lambda _: None)
+    assert bank.ledger() == before
+
+
 def test_the_history_can_be_read_without_the_person(tmp_path: Path) -> None:
     bank = lived(tmp_path)
     known = replayed(bank.tidings.history, "c-7").history

@@ -127,7 +127,7 @@ def test_a_sweep_whose_process_is_killed_goes_on_where_it_was(tmp_path: Path, st
     planned = whole.run(until).planned
     where = ["--store", swept.settings.store, "--outbox", str(swept.outbox)]
     command = [sys.executable, "-m", "tidings", "run", "--until", until.isoformat(), *where]
-    process = subprocess.Popen(command, cwd=tmp_path)
+    process = subprocess.Popen(command, cwd=tmp_path, env=swept.environment)
     while not 0 < reached(swept) < 1_700 and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)

@@ -46,7 +46,7 @@ def worker(bank: Bank) -> "subprocess.Popen[bytes]":
     """One more worker process on the bank's store."""
     where = ["--store", bank.settings.store, "--outbox", str(bank.outbox)]
     command = [sys.executable, "-m", "tidings", "run", "--until", UNTIL.isoformat(), "--join", *where]
-    return subprocess.Popen(command, cwd=bank.outbox.parent)
+    return subprocess.Popen(command, cwd=bank.outbox.parent, env=bank.environment)
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """A whole Tidings on a store of its own, built as the command line builds it."""
 
 import atexit
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -79,6 +80,16 @@ class Bank:
     def tidings(self) -> Tidings:
         """The store, opened anew."""
         return bootstrap(self.settings, channels=self.channels)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What lets a command find the keys from any folder."""
+        keys = vault_of(self.tidings.engine).place
+        return {
+            **os.environ,
+            "TIDINGS_KEYS": keys.url,
+            "TIDINGS_MASTER_KEY_FILE": str(keys.master_file.absolute()),
+        }
 
     def take(self, told: Sequence[Envelope]) -> Taken:
         """Facts in, in this order."""

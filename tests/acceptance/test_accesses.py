@@ -17,7 +17,7 @@ from tidings.accesses import MOST_NAMED, reads, record_read
 START = at("2026-01-01 12:00")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def office(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     """Two customers, each greeted on the third of May."""
     url = fresh_database() if request.param == "postgresql" else None

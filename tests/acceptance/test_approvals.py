@@ -27,7 +27,7 @@ from tidings.sanctions import Person
 GREETING = next(t for t in shipped().templates if t.template == "birthday-greeting")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.long])])
 def office(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     url = fresh_database() if request.param == "postgresql" else None
     return Office(Bank(tmp_path, partitions=1, url=url), capsys)

@@ -31,6 +31,8 @@ from tidings.cli.verifying import verify_history
 from tidings.cli.why import archived_explanation_of, explanation_of
 from tidings.synthetic import synthetic_bank
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 MIDDLE = datetime(2026, 4, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 7, 1, tzinfo=UTC)
 FACTS = list(synthetic_bank(customers=40, days=181, start=date(2026, 1, 1), seed=11))

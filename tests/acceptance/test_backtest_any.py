@@ -38,7 +38,7 @@ from support.versions import Change, changes, passages
 from tidings.authoring import publish
 from tidings.documents import Documents
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 MIDDLE = START + timedelta(days=300)
 some = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 periods = st.tuples(instants, instants).filter(lambda pair: pair[0] < pair[1])

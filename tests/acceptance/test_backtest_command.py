@@ -68,6 +68,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_change_nothing_in_what_is_told(
     lived_in: Bank, draft: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -96,6 +97,7 @@ def test_workers_change_nothing_in_what_is_told(
     assert result["sent"]["now"] - result["sent"]["was"] == len(more) - len(fewer) > 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_archive_tells_what_the_store_tells(
     lived_in: Bank,
@@ -122,6 +124,7 @@ def test_an_archive_tells_what_the_store_tells(
     assert digests(tmp_path / "archive") == before
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_postgresql_tells_what_sqlite_tells(
     lived_in: Bank, draft: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -186,6 +186,8 @@ class TestTheMainPath:
         assert "未发送及原因" in chinese
 
 
+@pytest.mark.slow
+@pytest.mark.long
 class TestAwkwardUsers:
     @pytest.mark.long
     @pytest.mark.slow
@@ -474,6 +476,8 @@ def small_disk() -> Iterator[Path]:
     place.rmdir()
 
 
+@pytest.mark.slow
+@pytest.mark.long
 class TestDisks:
     def test_a_disk_that_fills_keeps_what_was_accepted(self, small_disk: Path, tmp_path: Path) -> None:
         bank = Bank(tmp_path)

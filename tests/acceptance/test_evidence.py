@@ -101,6 +101,7 @@ class TestAPack:
         assert (tmp_path / "again.zip").read_bytes() == pack.read_bytes()
         assert again.sha256 == sha256(pack.read_bytes()).hexdigest()
 
+    @pytest.mark.long
     @pytest.mark.slow
     def test_is_no_other_from_postgresql(self, pack: Path, tmp_path: Path) -> None:
         packed(lived(tmp_path, url=fresh_database()), tmp_path / "other.zip")
@@ -449,6 +450,7 @@ class TestAPackThatCannotBeWritten:
         assert wrongs(path) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ten_thousand_events_fit(tmp_path: Path) -> None:
     bank = Bank(tmp_path)

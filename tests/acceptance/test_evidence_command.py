@@ -20,6 +20,8 @@ from tidings.cli import run
 from tidings.documents import Documents, decode, read_document, shipped
 from tidings.evidence.zipped import writing_pack
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "templates"
 
 

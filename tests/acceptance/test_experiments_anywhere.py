@@ -30,6 +30,8 @@ from support.strategies import END, START, ZONES
 from tidings import process
 from tidings.cli.running import live_together
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 TRIAL = journey_of("""
 journey: trial
 version: 1

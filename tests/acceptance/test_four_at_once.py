@@ -19,6 +19,8 @@ from support.served import Served
 from support.stream import Provider
 from tidings.documents import Documents
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 MORNING = at("2026-01-05 10:00")
 CUSTOMERS = 500
 JOURNEYS = ("one", "two", "three", "four")

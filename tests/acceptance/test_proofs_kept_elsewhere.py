@@ -22,6 +22,8 @@ from tidings.sealing import Sealer
 from tidings.settings import Settings
 from tidings.synthetic import synthetic_bank
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 KEY = SignerKey("bank.example/log", b"\x07" * 32)
 VKEY = KEY.verifier.text
 NOWHERE = Elsewhere()

@@ -30,6 +30,8 @@ from tidings.cli.why import explanation_of
 from tidings.memory import Room
 from tidings.synthetic import synthetic_bank
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 MIDDLE = datetime(2026, 4, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 7, 1, tzinfo=UTC)
 OFTEN = Room(customers=50_000, events_between_snapshots=5)

@@ -22,6 +22,8 @@ from support.postgres import fresh_database
 from tidings.sealing import Sealer
 from tidings.synthetic import synthetic_bank
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 KEY = SignerKey("bank.example/log", b"\x07" * 32)
 ROOT = Path(__file__).resolve().parents[2]
 MADE_AT = datetime(2026, 3, 1, tzinfo=UTC)

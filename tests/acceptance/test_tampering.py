@@ -63,6 +63,7 @@ def test_it_is_found_in_a_file_and_its_place_is_named(bank: Bank, attacked: Atta
     check_found(bank, attacked)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("attacked", ATTACKS, ids=lambda attacked: attacked.name)
 def test_it_is_found_on_a_server_and_its_place_is_named(

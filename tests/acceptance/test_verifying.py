@@ -144,6 +144,7 @@ def test_who_is_not_known_is_told_in_one_line(bank: Bank) -> None:
         whole(bank.tidings.history, partition=9)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
@@ -159,6 +160,7 @@ def test_a_part_that_is_not_there_is_refused(bank: Bank, arguments: list[str], t
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
@@ -183,6 +185,7 @@ def test_what_makes_no_sense_is_a_usage_error(bank: Bank, arguments: list[str]) 
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_documents_keys_are_a_contract(bank: Bank) -> None:
     done = tidings(bank, "--json", "--sample", "20%", "--seed", "spring")
@@ -193,6 +196,7 @@ def test_the_documents_keys_are_a_contract(bank: Bank) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_difference_is_shown_field_by_field_to_people(harmed: Bank) -> None:
     harmed.sql("UPDATE rulebooks SET body = ?", b"{}")

@@ -17,6 +17,8 @@ from support.scenario import envelope
 from tidings.cli.running import live_together
 from tidings.cli.verifying import verify_all
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 UNTIL = at("2026-12-31 12:00")
 
 

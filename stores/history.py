@@ -22,7 +22,7 @@ from domain.ports import (
 from stores.database import customer_partitions, reading
 from stores.dialect import run
 from stores.histories import select_histories
-from stores.library import published
+from stores.library import as_bytes, published
 from stores.retained import ORDERED, retained
 from stores.schema import (
     events,
@@ -250,7 +250,8 @@ class StoredHistory:
             rulebooks.c.partition == 0
         )
         with reading(self._engine) as connection:
-            return {row[0]: StoredRulebook(row[1], row[2]) for row in connection.execute(query).all()}
+            found = connection.execute(query).all()
+        return {number: StoredRulebook(digest, as_bytes(body)) for number, digest, body in found}
 
     def documents(self) -> list[StoredDocument]:
         """Every version of every published document, by kind, name and version."""

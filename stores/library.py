@@ -19,7 +19,7 @@ def published(engine: Engine) -> list[StoredDocument]:
         .order_by(documents.c.kind, documents.c.name, documents.c.version)
     )
     with reading(engine) as connection:
-        return [StoredDocument(*row) for row in connection.execute(query).all()]
+        return [StoredDocument(*row[:-1], as_bytes(row[-1])) for row in connection.execute(query).all()]
 
 
 def current_rulebook(engine: Engine) -> tuple[int, bytes] | None:
@@ -32,7 +32,7 @@ def current_rulebook(engine: Engine) -> tuple[int, bytes] | None:
     )
     with reading(engine) as connection:
         row = connection.execute(query).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], as_bytes(row[1]))
 
 
 def rulebook_of(engine: Engine, number: int) -> bytes | None:
@@ -85,3 +85,8 @@ def authored_history(engine: Engine, subject: str) -> list[StoredEvent]:
     with reading(engine) as connection:
         found = [int(str(stream)) for stream in connection.execute(query).scalars()]
         return select_histories(connection, 0, found) if found else []
+
+
+def as_bytes(stored: object) -> bytes:
+    """A body as bytes. SQLite lets whoever writes to the file by hand leave a text there, or a number."""
+    return stored if isinstance(stored, bytes) else str(stored).encode()

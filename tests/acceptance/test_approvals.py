@@ -395,3 +395,13 @@ def _alter(bank: Bank, kind: str, old: bytes, new: bytes) -> None:
     )[0]
     assert old in bytes(body)
     bank.sql("UPDATE events SET body = ? WHERE partition = 0 AND seq = ?", bytes(body).replace(old, new), seq)
+
+
+@pytest.mark.parametrize("table", ["documents", "rulebooks"])
+def test_a_text_that_somebody_left_in_place_of_bytes_is_one_line(office: Office, table: str) -> None:
+    if not office.bank.settings.store.startswith("sqlite"):
+        pytest.skip("PostgreSQL takes bytes only")
+    office.bank.sql(f"UPDATE {table} SET body = replace(body, 'birthday', 'birthdaY')")
+    line = office.refused("run", "--until", "2026-02-01T00:00:00Z")
+    assert "approv" in line
+    assert {f["code"] for f in _findings(office)} >= {f"audit.{table[:-1]}_altered"}

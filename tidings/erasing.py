@@ -3,6 +3,7 @@
 Each step can be done twice, so what was broken off is finished by doing it again.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -118,12 +119,18 @@ def erase(tidings: Tidings, customer: str, *, by: str, reason: str, at: datetime
 
 
 def erase_again(tidings: Tidings, *, at: datetime) -> list[str]:
-    """Carry out once more every erasure that the store knows of; gives whom.
+    """Carry out once more every erasure that the store knows to be done; gives whom.
 
     For after the keys came back from an older backup. Whose erasure the store itself has lost is erased anew.
     """
     with PersonalOrders(tidings.engine) as orders:
-        known = [told.customer for told in orders.recorded(Erasure.Created)]
+        ordered = [told.customer for told in orders.recorded(Erasure.Created)]
+        # One that was broken off, or is held since, is for ``erase`` to finish or to refuse.
+        known = [
+            customer
+            for customer in ordered
+            if (record := orders.found(Erasure, Erasure.create_id(customer))) and record.done
+        ]
     for customer in known:
         place = tidings.history.find(customer)
         if place is not None:
@@ -157,15 +164,14 @@ def _end(tidings: Tidings, customer: str, place: tuple[int, int], *, at: datetim
     tidings.inbox.take([Told(envelope, customer, once=True)], origin=_SOURCE, at=to_micros(at))
     until = monotonic() + _PATIENCE_SECONDS
     while True:
-        try:
-            _decide(tidings, customer, place)
-        except LeaseLost:
-            # A worker has the partition, and the fact with it.
-            sleep(_LOOK_SECONDS)
+        # Where a worker has the partition, it has the fact with it.
+        with suppress(LeaseLost):
+            _decide(tidings, place)
         if _is_told(tidings, place):
             break
         if monotonic() > until:
             raise InputRefused("erase.waiting", customer=customer, partition=place[0])
+        sleep(_LOOK_SECONDS)
     if erasing.under_way(tidings.engine, *place):
         raise InputRefused("erase.under_way", customer=customer)
 
@@ -181,7 +187,7 @@ def _clock(tidings: Tidings, partition: int) -> datetime:
         return from_micros(int(connection.execute(query).mappings().one()["clock_at"]))
 
 
-def _decide(tidings: Tidings, customer: str, place: tuple[int, int]) -> None:
+def _decide(tidings: Tidings, place: tuple[int, int]) -> None:
     """Take the fact, and nothing else: whatever else is due is for workers. Raises LeaseLost."""
     partition, stream = place
     in_force = tidings.in_force()

@@ -280,6 +280,8 @@ def test_what_is_killed_half_way_is_finished_by_doing_it_again(step: int, tmp_pa
     ]
     killed = subprocess.run(command, capture_output=True, text=True)
     assert killed.returncode == -9, killed.stderr
+    # Only what is done is carried out again: what was broken off is for whoever ordered it to finish.
+    assert erase_again(bank.tidings, at=NOW) == []
     assert bank.verify().findings == []
     assert erased(bank).first
     assert found_in(tmp_path) == []
